@@ -1,0 +1,1 @@
+"""Skillyard runs AI skills over documents in bulk: routed to the cheapest good tier, paid once, accounted for."""

@@ -1,0 +1,213 @@
+"""The frozen Arrow schema of every table: names, types and what each field means.
+
+A field's description is kept in the Parquet metadata and in ``docs/data-dictionary.md``. Money is
+``decimal128(28, 12)`` in USD; timestamps are UTC microseconds. ``dt`` exists in the path only.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+MONEY = pa.decimal128(28, 12)
+SECONDS = pa.decimal128(18, 6)
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+DATE = pa.date32()
+TEXT = pa.string()
+INT = pa.int64()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table: ``partition`` names the date32 column whose value is ``dt`` in the path."""
+
+    name: str
+    description: str
+    key: tuple[str, ...]
+    partition: str
+    schema: pa.Schema
+    is_recomputed: bool = False
+    """Exactly one object per partition, replaced as a whole; else rows are only ever appended."""
+
+
+def field(name: str, type_: pa.DataType, description: str, nullable: bool = True) -> pa.Field:
+    """Return a field that carries its own description."""
+    return pa.field(name, type_, nullable=nullable, metadata={"description": description})
+
+
+def required(name: str, type_: pa.DataType, description: str) -> pa.Field:
+    """Return a field that is never null."""
+    return field(name, type_, description, nullable=False)
+
+
+DOCUMENTS = Table(
+    "documents",
+    "One row per version of a document found in the inbox.",
+    ("doc_id", "uri"),
+    "ingested_on",
+    pa.schema(
+        [
+            required("doc_id", TEXT, "sha256 of the document's bytes"),
+            required("uri", TEXT, "where the document was found"),
+            required("kind", TEXT, "pdf, docx, pptx, xlsx, csv, html, eml, txt, md, image … by content; unknown when rejected before that"),
+            required("mime_type", TEXT, "type by content"),
+            required("size_bytes", INT, "size of the object"),
+            required("etag", TEXT, "the store's change mark when it was read"),
+            field("modified_at", TIMESTAMP, "the store's modification time"),
+            field("title", TEXT, "title from the document's own metadata or first heading"),
+            field("language", TEXT, "ISO 639-1 of the whole text"),
+            required("n_pages", pa.int32(), "pages written to the table pages (0 for a reject)"),
+            required("n_chars", INT, "characters of text over all pages"),
+            required("status", TEXT, "parsed or rejected"),
+            required("run_id", TEXT, "the run that ingested it"),
+            required("ingested_at", TIMESTAMP, "when it was parsed"),
+            required("ingested_on", DATE, "the UTC day of ingested_at, as in the path"),
+        ]
+    ),
+)
+
+PAGES = Table(
+    "pages",
+    "One row per page of a parsed document.",
+    ("doc_id", "page_no"),
+    "ingested_on",
+    pa.schema(
+        [
+            required("doc_id", TEXT, "sha256 of the document's bytes"),
+            required("page_no", pa.int32(), "from 1"),
+            required("text", TEXT, "the page's text in reading order; empty when status is no_text"),
+            required("n_chars", pa.int32(), "characters of text"),
+            field("language", TEXT, "ISO 639-1, null when there is too little text"),
+            required("status", TEXT, "text, or no_text: an image or a scan that has no text layer"),
+            required("parser", TEXT, "the library that read it"),
+            required("run_id", TEXT, "the run that ingested it"),
+            required("ingested_on", DATE, "the UTC day of ingestion, as in the path"),
+        ]
+    ),
+)
+
+REJECTS = Table(
+    "rejects",
+    "One row per item that ended without a result, in ingestion or in a skill.",
+    ("run_id", "stage", "item_id"),
+    "rejected_on",
+    pa.schema(
+        [
+            required("run_id", TEXT, "the run that gave up on it"),
+            required("stage", TEXT, "parse, or answer"),
+            required("item_id", TEXT, "the item; the doc_id for a document"),
+            required("doc_id", TEXT, "the document it belongs to"),
+            field("uri", TEXT, "where the document was found"),
+            field("skill", TEXT, "the skill, null in ingestion"),
+            field("fingerprint", TEXT, "the skill's fingerprint, null in ingestion"),
+            field("tier", TEXT, "the last tier that was tried"),
+            required("error_kind", TEXT, "a fixed word a person can act on"),
+            required("error_message", TEXT, "what was found and what to do"),
+            required("n_attempts", pa.int32(), "requests sent to providers for it in this run"),
+            required("cost_usd", MONEY, "what they cost"),
+            required("rejected_at", TIMESTAMP, "when"),
+            required("rejected_on", DATE, "the UTC day of rejected_at, as in the path"),
+        ]
+    ),
+)
+
+LLM_CALLS = Table(
+    "llm_calls",
+    "The ledger: one row per attempt, failed and unknown ones and cache hits included.",
+    ("call_id",),
+    "usage_date",
+    pa.schema(
+        [
+            required("call_id", TEXT, "one request sent to a provider, or one answer taken from the response store"),
+            required("operation_id", TEXT, "the logical request this attempt belongs to"),
+            required("run_id", TEXT, "the run"),
+            required("dag_id", TEXT, "the DAG, or cli"),
+            required("skill", TEXT, "the skill"),
+            required("fingerprint", TEXT, "the skill's fingerprint"),
+            required("team", TEXT, "who pays"),
+            required("item_id", TEXT, "the item"),
+            required("doc_id", TEXT, "the document"),
+            required("attempt_no", pa.int32(), "from 1 within the operation"),
+            required("sample_no", pa.int32(), "0 for the first answer asked, one more after each failed check"),
+            required("tier", TEXT, "fast, standard or expert"),
+            required("model", TEXT, "the resolved model"),
+            required("deployment", TEXT, "the deployment of the profile that was asked"),
+            required("request_hash", TEXT, "sha256 of model, messages, output schema, parameters and sample_no"),
+            required("status", TEXT, "settled, failed (refused by the provider, cost 0), unknown (sent, outcome not known) or cached"),
+            field("error_kind", TEXT, "why it failed or is unknown"),
+            field("finish_reason", TEXT, "as the provider says"),
+            required("input_tokens", INT, "uncached input tokens"),
+            required("cache_read_tokens", INT, "input tokens the provider read from its cache"),
+            required("cache_write_tokens", INT, "input tokens the provider wrote to its cache"),
+            required("output_tokens", INT, "output tokens, reasoning included"),
+            required("reasoning_tokens", INT, "memo: the part of output_tokens spent on reasoning"),
+            required("compute_s", SECONDS, "seconds of own compute, where the model is priced by them"),
+            required("reserved_usd", MONEY, "upper bound reserved before the request left"),
+            field("cost_usd", MONEY, "what it cost; null while unknown"),
+            required("saved_usd", MONEY, "what a cache hit would have cost"),
+            required("price_ids", TEXT, "the price book rows that were applied, comma-separated"),
+            field("provider_request_id", TEXT, "the provider's own id of the request"),
+            required("sent_at", TIMESTAMP, "when the request left"),
+            field("settled_at", TIMESTAMP, "when its outcome was committed"),
+            field("latency_ms", pa.int32(), "from the first byte sent to the answer"),
+            required("usage_date", DATE, "the UTC day of sent_at, as in the path"),
+        ]
+    ),
+)
+
+COST_DAILY = Table(
+    "cost_daily",
+    "The bill of a day by team, skill, tier, model and DAG. Sums equal the ledger to the last decimal.",
+    ("usage_date", "team", "skill", "tier", "model", "dag_id"),
+    "usage_date",
+    pa.schema(
+        [
+            required("usage_date", DATE, "UTC day, as in the path"),
+            required("team", TEXT, "who pays"),
+            required("skill", TEXT, "the skill"),
+            required("tier", TEXT, "fast, standard or expert"),
+            required("model", TEXT, "the resolved model"),
+            required("dag_id", TEXT, "the DAG, or cli"),
+            required("n_calls", INT, "attempts, all statuses but cached"),
+            required("n_settled", INT, "attempts that were answered and priced"),
+            required("n_failed", INT, "attempts the provider refused"),
+            required("n_unknown", INT, "attempts whose outcome is not known"),
+            required("n_cached", INT, "answers taken from the response store"),
+            required("n_items", INT, "distinct items"),
+            required("input_tokens", INT, "uncached input tokens"),
+            required("cache_read_tokens", INT, "input tokens read from a provider's cache"),
+            required("cache_write_tokens", INT, "input tokens written to a provider's cache"),
+            required("output_tokens", INT, "output tokens"),
+            required("compute_s", SECONDS, "seconds of own compute"),
+            required("cost_usd", MONEY, "settled cost"),
+            required("unknown_reserved_usd", MONEY, "reserved by attempts whose outcome is not known; not part of cost_usd"),
+            required("saved_usd", MONEY, "what the cached answers would have cost"),
+            required("baseline_usd", MONEY, "modelled: the settled calls with the same tokens at the expert tier's prices of their day"),
+        ]
+    ),
+    is_recomputed=True,
+)
+
+TABLES: dict[str, Table] = {t.name: t for t in (DOCUMENTS, PAGES, REJECTS, LLM_CALLS, COST_DAILY)}
+
+RESULT_HEAD = (
+    required("item_id", TEXT, "the item; one row per item, its newest result"),
+    required("doc_id", TEXT, "the document it belongs to"),
+    field("page_no", pa.int32(), "the page, for skills that work page by page"),
+    required("uri", TEXT, "where the document was found"),
+)
+RESULT_TAIL = (
+    required("fingerprint", TEXT, "the skill's fingerprint that made this result"),
+    required("is_stale", pa.bool_(), "made by an older fingerprint than the skill has now"),
+    required("tier", TEXT, "none, fast, standard or expert: where the accepted answer came from"),
+    required("model", TEXT, "the resolved model, or the library"),
+    required("route_reason", TEXT, "why the item started on its tier"),
+    required("route_score", pa.float64(), "0 easy … 1 hard, as the router saw it"),
+    required("n_attempts", pa.int32(), "requests sent to providers for it in this run"),
+    required("n_escalations", pa.int32(), "how often it moved to a higher tier"),
+    required("cost_usd", MONEY, "what they cost"),
+    required("run_id", TEXT, "the run that made it"),
+    required("produced_at", TIMESTAMP, "when"),
+    required("produced_on", DATE, "the UTC day of produced_at, as in the path"),
+)
+RESERVED = frozenset(f.name for f in (*RESULT_HEAD, *RESULT_TAIL))
+"""Column names a skill's output schema may not use."""

@@ -1,0 +1,63 @@
+"""The settings of one installation: read once from ``SKILLYARD_*`` variables, then passed on as a value."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from skillyard.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where things are. URLs are ``file://…`` or ``s3://…``; plain paths become ``file://``."""
+
+    home: Path
+    """The project's folder: ``include/`` and ``.skillyard/`` lie in it."""
+    include: Path
+    """Skills, profiles, prices, teams and enabled skills."""
+    lake: str
+    """Root URL of all output tables."""
+    inbox: str
+    """URL of the documents to ingest."""
+    profile: str
+    """A name under ``include/profiles``, or the path of a profile file."""
+    state: str
+    """SQLAlchemy URL of the state store."""
+    enabled: Path
+    """The file that lists the skills which follow new documents by themselves."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
+        """Read the variables; anything unset gets the embedded default under the project's folder."""
+        env = os.environ if env is None else env
+        home = Path(env.get("SKILLYARD_HOME") or _find_home()).resolve()
+        include = Path(env.get("SKILLYARD_INCLUDE") or home / "include").resolve()
+        own = home / ".skillyard"
+        state = env.get("SKILLYARD_STATE") or f"sqlite:///{own / 'state.db'}"
+        if "://" not in state:
+            raise ConfigError(f"SKILLYARD_STATE is {state!r}: it has to be a SQLAlchemy URL such as sqlite:////path/state.db.")
+        return cls(
+            home=home,
+            include=include,
+            lake=as_url(env.get("SKILLYARD_LAKE") or str(own / "lake")),
+            inbox=as_url(env.get("SKILLYARD_INBOX") or str(home / "samples" / "inbox")),
+            profile=env.get("SKILLYARD_PROFILE") or "embedded",
+            state=state,
+            enabled=Path(env.get("SKILLYARD_ENABLED") or include / "enabled.yaml").resolve(),
+        )
+
+
+def as_url(location: str) -> str:
+    """Return a root URL without a trailing slash: ``s3://bucket/prefix`` as it is, a path as ``file:///…``."""
+    if location.startswith(("s3://", "file://")):
+        return location.rstrip("/")
+    if "://" in location:
+        raise ConfigError(f"{location!r} is neither a path nor a file:// or s3:// URL.")
+    return Path(location).resolve().as_uri()
+
+
+def _find_home() -> Path:
+    """Return the nearest folder, upwards from here, that holds ``include/skills``; else the current one."""
+    here = Path.cwd()
+    return next((p for p in (here, *here.parents) if (p / "include" / "skills").is_dir()), here)
