@@ -60,6 +60,10 @@ class StorageError(SkillyardError, Transient):
     """An object could not be read or written this time."""
 
 
+class StorageRefused(SkillyardError, Terminal):
+    """The store refuses to be read: no permission, wrong credentials, no such bucket."""
+
+
 class ObjectMissing(SkillyardError, Terminal):
     """An object that should be there is not."""
 
