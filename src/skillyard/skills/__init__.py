@@ -1,0 +1,26 @@
+"""Skills: one folder becomes one ``Skill``; the catalogue; output schemas; named checks."""
+
+from skillyard.skills.applies import applies
+from skillyard.skills.catalogue import Catalogue
+from skillyard.skills.checks import CheckFailure, run_checks
+from skillyard.skills.errors import OutputError, SkillError
+from skillyard.skills.output import parse_output
+from skillyard.skills.skill import TIERS, AppliesTo, Check, Label, Limits, Parameter, Skill, Where
+
+__all__ = [
+    "TIERS",
+    "AppliesTo",
+    "Catalogue",
+    "Check",
+    "CheckFailure",
+    "Label",
+    "Limits",
+    "OutputError",
+    "Parameter",
+    "Skill",
+    "SkillError",
+    "Where",
+    "applies",
+    "parse_output",
+    "run_checks",
+]

@@ -1,0 +1,17 @@
+"""Which items are a skill's own: a pure decision on what is known of a document before it is read."""
+
+from fnmatch import fnmatchcase
+
+from skillyard.skills.skill import Skill
+
+
+def applies(skill: Skill, kind: str, uri: str, language: str | None, n_chars: int) -> bool:
+    """Return whether the skill works on such a document; ``applies_to.where`` is for the planner, who can see other results."""
+    rule = skill.applies_to
+    if n_chars < rule.min_chars or (rule.max_chars is not None and n_chars > rule.max_chars):
+        return False
+    if rule.kinds and kind not in rule.kinds:
+        return False
+    if rule.languages and language not in rule.languages:
+        return False
+    return not rule.globs or any(fnmatchcase(uri, glob) or fnmatchcase(uri, f"*/{glob}") for glob in rule.globs)

@@ -1,0 +1,162 @@
+"""One skill as a value: what its files say, with the costly parts read on first use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from skillyard.skills.errors import SkillError
+
+TIERS = ("fast", "standard", "expert")
+KINDS = ("llm", "library", "mixed")
+INPUT_UNITS = ("document", "page")
+ESCALATE_WHEN = ("schema_error", "failed_check", "refusal", "truncated", "overflow")
+SHARES = ("team", "everyone")
+BUCKETS = ("ingestion", "qa-classification", "structured-tools", "workflows", "planning")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one item may use."""
+
+    input_tokens: int
+    output_tokens: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition on another skill's result of the same document."""
+
+    skill: str
+    column: str
+    equals: Any
+
+
+@dataclass(frozen=True, slots=True)
+class AppliesTo:
+    """Which items are a skill's own. An empty tuple accepts any value."""
+
+    kinds: tuple[str, ...]
+    globs: tuple[str, ...]
+    languages: tuple[str, ...]
+    min_chars: int
+    max_chars: int | None
+    where: tuple[Where, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One value of a controlled vocabulary."""
+
+    name: str
+    description: str
+    includes: tuple[str, ...]
+    excludes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A value a caller may set for a run. An empty ``allowed`` accepts any value of the default's type."""
+
+    name: str
+    title: str
+    description: str
+    default: Any
+    allowed: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A named check of ``skillyard.skills.checks`` with its arguments."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Skill:
+    """A folder under ``include/skills``. Labels, instructions, schema and fingerprint are read when asked for."""
+
+    name: str
+    description: str
+    version: str
+    bucket: str
+    kind: str
+    input_unit: str
+    tier_default: str
+    tier_max: str
+    escalate_when: tuple[str, ...]
+    applies_to: AppliesTo
+    limits: Limits
+    output_major: int
+    declared_schema: dict[str, Any]
+    """The output schema as written, before the labels fill its enums."""
+    checks: tuple[Check, ...]
+    min_pass_rate: float
+    owner: str
+    schedule: str | None
+    parameters: Mapping[str, Parameter]
+    share: str
+    """Whom a stored answer may serve: the ``team`` that paid for it, or ``everyone``."""
+    cosmetic: bool
+    """The latest edit does not change what the skill answers: results of the fingerprint before it are carried over."""
+    folder: Path
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """Return where its items can be worked on: the library, or the tiers from fast up to the skill's highest."""
+        return ("library",) if self.kind == "library" else TIERS[: TIERS.index(self.tier_max) + 1]
+
+    @cached_property
+    def instructions(self) -> str:
+        """The body of SKILL.md as written: the system prompt."""
+        from skillyard.skills.load import read_body
+
+        return read_body(self.folder)
+
+    @cached_property
+    def labels(self) -> dict[str, Label] | None:
+        """The vocabulary in ``assets/labels.yaml``, in its order; None when the skill has none."""
+        from skillyard.skills.load import read_labels
+
+        return read_labels(self.folder)
+
+    @cached_property
+    def output_schema(self) -> dict[str, Any]:
+        """The JSON Schema of one output, enums filled from the labels."""
+        from skillyard.skills.schema import fill_enums
+
+        return fill_enums(self.declared_schema, self.labels or {}, str(self.folder / "skill.yaml"))
+
+    def with_defaults(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the value of every declared parameter; SkillError on an unknown name or a value not allowed."""
+        file = str(self.folder / "skill.yaml")
+        for name, value in parameters.items():
+            if name not in self.parameters:
+                raise SkillError(file, f"parameters.{name}", f"{self.name} has no parameter {name!r}", tuple(self.parameters))
+            declared = self.parameters[name]
+            if declared.allowed and value not in declared.allowed:
+                raise SkillError(file, f"parameters.{name}", f"found {value!r}", tuple(str(v) for v in declared.allowed))
+            if type(value) is not type(declared.default):
+                raise SkillError(file, f"parameters.{name}", f"found {value!r}", (f"any {type(declared.default).__name__}",))
+        return {name: parameters.get(name, declared.default) for name, declared in self.parameters.items()}
+
+    def fingerprint(self, parameters: Mapping[str, Any] = {}) -> str:
+        """Return the sha256 over everything that can change an answer: files without cases, labels, parameters."""
+        from skillyard.skills.fingerprint import fingerprint
+
+        return fingerprint(self, self.with_defaults(parameters))
+
+    def messages(self, text: str, parameters: Mapping[str, Any] = {}) -> list[dict[str, str]]:
+        """Return the request's messages: instructions, then labels and parameters, the document last, as data."""
+        from skillyard.skills.prompt import messages
+
+        return messages(self, text, self.with_defaults(parameters))
+
+    def run_library(self, text: str, parameters: Mapping[str, Any] = {}) -> dict[str, Any]:
+        """Return what ``handler.py`` in the folder makes of the text."""
+        from skillyard.skills.handler import load_handler
+
+        return load_handler(self.folder)(text, self.with_defaults(parameters))

@@ -1,0 +1,205 @@
+"""The shape of the YAML files: pydantic at the edge, extra keys forbidden, messages that say what is allowed."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from skillyard.skills.errors import SkillError
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+Tier = Literal["fast", "standard", "expert"]
+Count = Annotated[int, Field(ge=1)]
+Sentence = Annotated[str, Field(min_length=1)]
+
+
+class Strict(BaseModel):
+    """Every model of a file: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Metadata(Strict):
+    """Our own part of the frontmatter: Agent Skills metadata is a map of strings."""
+
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    bucket: Literal["ingestion", "qa-classification", "structured-tools", "workflows", "planning"]
+
+
+class Frontmatter(Strict):
+    """The head of SKILL.md. Source: https://agentskills.io/specification"""
+
+    name: Name
+    description: Annotated[str, Field(min_length=1, max_length=1024, pattern=r"\bUse when\b")]
+    license: str | None = None
+    compatibility: Annotated[str, Field(max_length=500)] | None = None
+    allowed_tools: str | None = Field(None, alias="allowed-tools")
+    metadata: Metadata
+
+
+class TierSpec(Strict):
+    default: Tier = "fast"
+    max: Tier = "expert"
+
+
+class WhereSpec(Strict):
+    skill: Name
+    column: Sentence
+    equals: str | int | bool
+
+
+class AppliesToSpec(Strict):
+    kinds: list[Sentence] = []
+    globs: list[Sentence] = []
+    languages: list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]] = []
+    min_chars: Annotated[int, Field(ge=0)] = 1
+    max_chars: Count | None = None
+    where: list[WhereSpec] = []
+
+
+class LimitsSpec(Strict):
+    input_tokens: Count
+    output_tokens: Count
+    timeout_s: Annotated[float, Field(gt=0)]
+
+
+class OutputSpec(Strict):
+    major: Count
+    schema_: dict[str, Any] = Field(alias="schema")
+
+
+class CheckSpec(BaseModel):
+    """A check's other keys are its arguments; ``checks.bind`` says which a check takes."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    name: str
+
+
+class QualitySpec(Strict):
+    min_pass_rate: Annotated[float, Field(ge=0, le=1)]
+
+
+class ParameterSpec(Strict):
+    title: Sentence
+    description: Sentence
+    default: str | int | float | bool
+    allowed: list[str | int | float | bool] = []
+
+
+class SkillSpec(Strict):
+    """The whole of skill.yaml."""
+
+    kind: Literal["llm", "library", "mixed"]
+    input_unit: Literal["document", "page"]
+    owner: Name
+    tier: TierSpec = TierSpec()
+    escalate_when: list[Literal["schema_error", "failed_check", "refusal", "truncated", "overflow"]] = []
+    applies_to: AppliesToSpec
+    limits: LimitsSpec
+    output: OutputSpec
+    checks: list[CheckSpec] = []
+    quality: QualitySpec
+    schedule: str | None = None
+    parameters: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ParameterSpec] = {}
+    share: Literal["team", "everyone"] = "team"
+    cosmetic: bool = False
+
+
+class LabelSpec(Strict):
+    description: Sentence
+    includes: list[Sentence] = []
+    excludes: list[Sentence] = []
+
+
+class LabelsSpec(Strict):
+    labels: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], LabelSpec], Field(min_length=2)]
+
+
+class CaseSpec(Strict):
+    id: Sentence
+    text: Sentence
+    parameters: dict[str, str | int | float | bool] = {}
+    expect: dict[str, dict[str, Any]]
+
+
+class CasesSpec(Strict):
+    cases: list[CaseSpec]
+
+
+class TeamSpec(Strict):
+    title: Sentence
+    contact: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+    monthly_budget_usd: Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")] | None = None
+
+
+class TeamsSpec(Strict):
+    teams: dict[Name, TeamSpec]
+
+
+class EnabledItemSpec(Strict):
+    first_items: Count | None = None
+    max_input_tokens: Count | None = None
+
+
+class EnabledSpec(Strict):
+    skills: dict[Name, EnabledItemSpec]
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(model: type[Model], file: Path) -> Model:
+    """Return the file as a model; SkillError names the file, the field, what was found and what is allowed."""
+    try:
+        source = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SkillError(str(file), "", "the file is missing") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SkillError(str(file), "", f"the file cannot be read as UTF-8 text ({error})") from None
+    return parse_yaml(model, source, file)
+
+
+def parse_yaml(model: type[Model], source: str, file: Path) -> Model:
+    """Return YAML text as a model; see ``read_yaml``."""
+    try:
+        value = yaml.load(source, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise SkillError(str(file), "", f"this is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(value, dict):
+        raise SkillError(str(file), "", f"found {type(value).__name__} at the top", ("a mapping",))
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _explain(model, error, str(file)) from None
+
+
+def _explain(model: type[BaseModel], error: ValidationError, file: str) -> SkillError:
+    """Turn the first thing pydantic found into a SkillError."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    found = repr(first["input"])[:120]
+    if first["type"] == "extra_forbidden":
+        return SkillError(file, field, "this field is not known here", tuple(sorted(_fields_at(model, first["loc"][:-1]))))
+    if first["type"] == "missing":
+        return SkillError(file, field, "this field is missing")
+    if first["type"] == "literal_error":
+        return SkillError(file, field, f"found {found}", tuple(re.findall(r"'([^']*)'", first["ctx"]["expected"])))
+    pattern = first.get("ctx", {}).get("pattern")
+    rule = f"has to match {pattern}" if pattern else first["msg"].removeprefix("Input ").replace("should", "has to")
+    return SkillError(file, field, f"found {found}, which {rule}")
+
+
+def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
+    """Return the field names allowed in the model that a pydantic location points into."""
+    here: Any = model
+    for part in loc:
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            fields = here.model_fields
+            here = next((f.annotation for n, f in fields.items() if part in (n, f.alias)), None)
+        else:
+            here = next((a for a in reversed(get_args(here)) if isinstance(a, type) and issubclass(a, BaseModel)), here)
+    if isinstance(here, type) and issubclass(here, BaseModel):
+        return [f.alias or n for n, f in here.model_fields.items()]
+    return []
