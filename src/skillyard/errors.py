@@ -94,3 +94,7 @@ class RunIncomplete(SkillyardError, Terminal):
 
 class CountMismatch(SkillyardError, Terminal):
     """planned is not results + rejects + pending: something vanished or was doubled."""
+
+
+class AirflowFailed(SkillyardError, Terminal):
+    """The local Airflow could not start, or something that ran in it failed."""
