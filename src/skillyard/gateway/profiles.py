@@ -1,0 +1,128 @@
+"""A profile says which deployments serve each tier: a YAML file under ``include/profiles``, or anywhere by its path."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from skillyard.errors import ConfigError, MissingKey, UnknownName
+
+TIERS = ("fast", "standard", "expert")
+
+
+class DeploymentSpec(BaseModel):
+    """One entry of a tier in the file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    model: str
+    api_key_env: str | None = None
+    api_base: str | None = None
+    api_base_env: str | None = None
+    context_tokens: int = Field(gt=0)
+    max_output_tokens: int = Field(gt=0)
+    json_schema: bool = True
+    concurrency: int = Field(default=16, gt=0)
+    params: dict[str, Any] = {}
+
+
+class ProfileSpec(BaseModel):
+    """The whole file: every tier has at least one deployment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    description: str
+    tiers: dict[str, list[DeploymentSpec]]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A model at an endpoint. The key is resolved when a call is about to be made, never printed."""
+
+    name: str
+    tier: str
+    model: str
+    context_tokens: int
+    max_output_tokens: int
+    has_json_schema: bool
+    concurrency: int
+    params: Mapping[str, Any]
+    api_base: str | None = None
+    api_key_env: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+
+    @property
+    def identity(self) -> tuple[str, str | None, tuple[tuple[str, str], ...]]:
+        """What the answer depends on: asking the same identity the same way gives the same answer."""
+        return (self.model, self.api_base, tuple(sorted((k, repr(v)) for k, v in self.params.items())))
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The deployments of every tier."""
+
+    name: str
+    description: str
+    path: Path
+    tiers: Mapping[str, tuple[Deployment, ...]]
+
+    def deployments(self, tier: str) -> tuple[Deployment, ...]:
+        """Return the deployments that serve a tier."""
+        if tier not in self.tiers:
+            raise UnknownName("tier", tier, self.tiers)
+        return self.tiers[tier]
+
+    def check_keys(self, tiers: Iterable[str]) -> None:
+        """Raise MissingKey for the first deployment of these tiers whose variable is not set."""
+        for deployment in (d for tier in tiers for d in self.deployments(tier)):
+            if deployment.api_key_env and not deployment.api_key:
+                raise MissingKey(deployment.api_key_env, deployment.name)
+
+    def context_tokens(self, tier: str) -> int:
+        """Return the smallest context window of a tier's deployments: any of them may be asked."""
+        return min(d.context_tokens for d in self.deployments(tier))
+
+    def is_same(self, tier: str, other: str) -> bool:
+        """Say whether two tiers are served by the same deployments asked the same way."""
+        return {d.identity for d in self.deployments(tier)} == {d.identity for d in self.deployments(other)}
+
+
+def load_profile(name: str, include: Path, env: Mapping[str, str] | None = None) -> Profile:
+    """Read a profile by name or path; keys and addresses named by ``*_env`` come from the environment."""
+    env = os.environ if env is None else env
+    folder = include / "profiles"
+    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    if not path.is_file():
+        raise UnknownName("profile", name, (p.stem for p in folder.glob("*.yaml")))
+    try:
+        spec = ProfileSpec.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, ValidationError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if set(spec.tiers) != set(TIERS) or not all(spec.tiers.values()):
+        raise ConfigError(f"{path}: tiers: each of {', '.join(TIERS)} needs at least one deployment, and no other tier is allowed.")
+    tiers = {tier: tuple(_resolve(tier, d, path, env) for d in spec.tiers[tier]) for tier in TIERS}
+    return Profile(path.stem, spec.description, path, tiers)
+
+
+def _resolve(tier: str, spec: DeploymentSpec, path: Path, env: Mapping[str, str]) -> Deployment:
+    base = spec.api_base or (env.get(spec.api_base_env) if spec.api_base_env else None)
+    if spec.api_base_env and not base:
+        raise ConfigError(f"{path}: deployment {spec.name!r} needs {spec.api_base_env}: set it to the endpoint's address.")
+    return Deployment(
+        name=spec.name,
+        tier=tier,
+        model=spec.model,
+        context_tokens=spec.context_tokens,
+        max_output_tokens=spec.max_output_tokens,
+        has_json_schema=spec.json_schema,
+        concurrency=spec.concurrency,
+        params=spec.params,
+        api_base=base,
+        api_key_env=spec.api_key_env,
+        api_key=env.get(spec.api_key_env) if spec.api_key_env else None,
+    )

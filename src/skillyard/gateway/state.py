@@ -1,0 +1,174 @@
+"""The state store: tables for attempts, answers and leases in SQLite or PostgreSQL.
+
+Money is kept as whole picodollars (1e-12 USD) and time as microseconds since 1970 UTC, both exact 64-bit integers in every
+database. Each commit survives a killed process; on SQLite (WAL, synchronous=NORMAL) a power loss may take the last ones.
+"""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.types import TypeDecorator
+
+from skillyard.errors import ConfigError
+
+PICO = Decimal("0.000000000001")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Usd(TypeDecorator[Decimal]):
+    """A Decimal in USD with 12 places, stored as whole picodollars."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        return None if value is None else int(value.scaleb(12).to_integral_exact())
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:
+        return None if value is None else (Decimal(value) * PICO)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A UTC datetime, stored as microseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+METADATA = MetaData()
+
+ATTEMPTS = Table(
+    "attempts",
+    METADATA,
+    Column("call_id", String, primary_key=True),
+    Column("operation_id", String, nullable=False, index=True),
+    Column("run_id", String, nullable=False),
+    Column("dag_id", String, nullable=False),
+    Column("skill", String, nullable=False),
+    Column("fingerprint", String, nullable=False),
+    Column("team", String, nullable=False),
+    Column("item_id", String, nullable=False),
+    Column("doc_id", String, nullable=False),
+    Column("attempt_no", Integer, nullable=False),
+    Column("sample_no", Integer, nullable=False),
+    Column("tier", String, nullable=False),
+    Column("model", String, nullable=False),
+    Column("deployment", String, nullable=False),
+    Column("request_hash", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("error_kind", String),
+    Column("finish_reason", String),
+    Column("input_tokens", BigInteger, nullable=False, default=0),
+    Column("cache_read_tokens", BigInteger, nullable=False, default=0),
+    Column("cache_write_tokens", BigInteger, nullable=False, default=0),
+    Column("output_tokens", BigInteger, nullable=False, default=0),
+    Column("reasoning_tokens", BigInteger, nullable=False, default=0),
+    Column("compute_s", Usd, nullable=False, default=Decimal(0)),
+    Column("reserved_usd", Usd, nullable=False),
+    Column("cost_usd", Usd),
+    Column("saved_usd", Usd, nullable=False, default=Decimal(0)),
+    Column("price_ids", String, nullable=False, default=""),
+    Column("provider_request_id", String),
+    Column("sent_at", Moment, nullable=False),
+    Column("settled_at", Moment),
+    Column("latency_ms", Integer),
+    Column("owner", String, nullable=False),
+    Column("drained_part", String, index=True),
+    Column("is_drained", Boolean, nullable=False, default=False),
+    Index("attempts_by_run", "run_id", "skill"),
+)
+"""The ledger until a publish drains it into ``llm_calls``: one row per attempt, committed as ``sent`` before it leaves."""
+
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    Column("team", String, primary_key=True),
+    Column("skill", String, primary_key=True),
+    Column("fingerprint", String, primary_key=True),
+    Column("item_id", String, primary_key=True),
+    Column("request_hash", String, primary_key=True),
+    Column("call_id", String, nullable=False),
+    Column("tier", String, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("refusal", Text),
+    Column("finish_reason", String),
+    Column("cost_usd", Usd, nullable=False),
+    Column("answered_at", Moment, nullable=False),
+    Column("published_at", Moment),
+)
+"""The response store: a paid answer, committed before it is used. Without ``published_at`` it never expires."""
+
+LEASES = Table(
+    "leases",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("token", BigInteger, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+"""Who works on a skill of a lake now."""
+
+
+def open_state(url: str) -> Engine:
+    """Return an engine on the state store, its tables made if they are missing. A store that cannot be used is a ConfigError."""
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite":
+            return _open_sqlite(url, parsed.database or "")
+        engine = create_engine(url, pool_pre_ping=True)
+        _create_tables(engine)
+        return engine
+    except (SQLAlchemyError, OSError) as error:
+        shown = make_url(url).render_as_string(hide_password=True) if "://" in url else url
+        raise ConfigError(f"the state store {shown} cannot be used: {error}. Set SKILLYARD_STATE to a database that can be written.") from None
+
+
+def _open_sqlite(url: str, database: str) -> Engine:
+    Path(database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False, "isolation_level": None})
+
+    @event.listens_for(engine, "connect")
+    def tune(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Any) -> None:
+        # Deferred transactions that read first and write later fail under concurrency instead of waiting.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    _create_tables(engine)
+    return engine
+
+
+def _create_tables(engine: Engine) -> None:
+    try:
+        METADATA.create_all(engine)
+    except (OperationalError, ProgrammingError):
+        METADATA.create_all(engine)  # another process made them between our look and our create

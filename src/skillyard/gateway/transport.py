@@ -1,0 +1,154 @@
+"""One request to one deployment through litellm, its own retries off: a reply, or a failure that says what it means for the money."""
+
+import os
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise the import below asks the network for prices
+
+import httpx
+import litellm
+import openai
+
+from skillyard.costs.prices import Usage
+from skillyard.errors import SkillyardError
+from skillyard.gateway import embedded
+from skillyard.gateway.profiles import Deployment
+
+litellm.suppress_debug_info = True
+litellm.telemetry = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the provider answered."""
+
+    content: str
+    refusal: str | None
+    finish_reason: str | None
+    usage: Usage
+    request_id: str | None
+
+
+class CallFailed(SkillyardError):
+    """A request without an answer.
+
+    ``is_billed_unknown``: it may have been worked on and billed. ``can_retry``: another try may pass. Otherwise ``kind`` is the
+    item's own fault (``overflow``, ``refusal``, ``bad_request``) or the deployment's (``authentication``).
+    """
+
+    def __init__(self, kind: str, message: str, *, is_billed_unknown: bool, can_retry: bool, retry_after_s: float | None = None) -> None:
+        super().__init__(kind, message)
+        self.kind, self.message = kind, message
+        self.is_billed_unknown, self.can_retry, self.retry_after_s = is_billed_unknown, can_retry, retry_after_s
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+async def send(
+    deployment: Deployment, messages: list[dict[str, str]], schema: dict[str, Any] | None, name: str, max_tokens: int, timeout_s: float, call_id: str
+) -> Reply:
+    """Ask once and return the reply, or raise CallFailed."""
+    if deployment.model.startswith(f"{embedded.PROVIDER}/"):
+        embedded.register()
+    try:
+        response = await litellm.acompletion(
+            model=deployment.model,
+            messages=messages,
+            max_tokens=max_tokens,
+            timeout=timeout_s,
+            num_retries=0,
+            max_retries=0,
+            api_base=deployment.api_base,
+            api_key=deployment.api_key,
+            extra_headers={"x-skillyard-call-id": call_id},
+            **({"response_format": _response_format(name, schema)} if schema and deployment.has_json_schema else {}),
+            **deployment.params,
+        )
+    except Exception as error:
+        raise explain(error) from None
+    return read_reply(response)
+
+
+def read_reply(response: Any) -> Reply:
+    """Turn litellm's response into a Reply with disjoint meters."""
+    choice = response.choices[0]
+    refusal = getattr(choice.message, "refusal", None) or (choice.message.provider_specific_fields or {}).get("refusal")
+    return Reply(choice.message.content or "", refusal, choice.finish_reason, read_usage(response.usage), response.id)
+
+
+def read_usage(usage: Any) -> Usage:
+    """Return disjoint meters: litellm counts cache reads and writes inside ``prompt_tokens``."""
+    details = getattr(usage, "prompt_tokens_details", None)
+    read = getattr(details, "cached_tokens", None) or 0
+    written = getattr(details, "cache_creation_tokens", None) or getattr(usage, "cache_creation_input_tokens", None) or 0
+    reasoning = getattr(getattr(usage, "completion_tokens_details", None), "reasoning_tokens", None) or 0
+    return Usage(
+        input_tokens=usage.prompt_tokens - read - written,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        output_tokens=usage.completion_tokens,
+        reasoning_tokens=reasoning,
+        compute_s=Decimal(getattr(usage, "compute_s", None) or 0),
+    )
+
+
+def explain(error: Exception) -> CallFailed:
+    """Say what an exception of litellm means: was it billed, may it be tried again, whose fault is it.
+
+    litellm raises InternalServerError for an answered 500 and for a cut connection alike, so the chain of causes decides.
+    """
+    chain = _chain(error)
+    status = next((e.response.status_code for e in chain if isinstance(e, openai.APIStatusError | httpx.HTTPStatusError)), None)
+    kind, is_billed_unknown, can_retry = _meaning(chain, status)
+    message = " ".join(str(error).split())[:300]
+    return CallFailed(kind, message, is_billed_unknown=is_billed_unknown, can_retry=can_retry, retry_after_s=_retry_after_s(chain))
+
+
+def _meaning(chain: list[BaseException], status: int | None) -> tuple[str, bool, bool]:
+    """Return kind, is_billed_unknown, can_retry."""
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(e, kinds) for e in chain)
+
+    if has(litellm.ContextWindowExceededError):
+        return "overflow", False, False
+    if has(litellm.ContentPolicyViolationError):
+        return "refusal", False, False
+    if status is not None:
+        return _STATUS_KINDS.get(status, "server_error" if status >= 500 else "bad_request"), False, status in (408, 409, 429) or status >= 500
+    if has(httpx.ConnectError, httpx.ConnectTimeout, ConnectionRefusedError):
+        return "connection", False, True
+    if has(litellm.Timeout, TimeoutError, httpx.TimeoutException):
+        return "timed_out", True, True
+    if has(httpx.TransportError, openai.APIConnectionError):
+        return "connection", True, True
+    return "unreadable_reply", True, True
+
+
+_STATUS_KINDS = {401: "authentication", 403: "authentication", 404: "not_found", 408: "timed_out", 429: "rate_limited"}
+
+
+def _response_format(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """Return the error and everything it came from."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found
+
+
+def _retry_after_s(chain: list[BaseException]) -> float | None:
+    """Return the seconds of a Retry-After header, where the provider sent one as a number."""
+    for error in chain:
+        headers = getattr(getattr(error, "response", None), "headers", None)
+        value = headers.get("retry-after") if headers else None
+        if value and value.replace(".", "", 1).isdigit():
+            return float(value)
+    return None

@@ -1,0 +1,1 @@
+"""Which tier an item starts on, and why."""

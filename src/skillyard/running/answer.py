@@ -1,0 +1,153 @@
+"""One item to its end: asked on its first tier, moved up when its answer fails, until a result, a reject or a pending reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from skillyard.errors import SkillyardError
+from skillyard.gateway.complete import Completion, Gateway, ItemRefused, ProviderUnavailable, Request
+from skillyard.gateway.profiles import TIERS, Profile
+from skillyard.running.runs import RunPlan
+from skillyard.skills import OutputError, Skill, parse_output, run_checks
+from skillyard.tokens import estimate_tokens
+
+FAILED_PENDING = frozenset({"provider_unavailable", "failed_shard"})
+"""Pending reasons that are failures: the run is red. A deadline or a limit is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedItem:
+    """An item as a lane's shard holds it."""
+
+    item_id: str
+    doc_id: str
+    page_no: int | None
+    uri: str
+    language: str | None
+    text: str
+    tier: str
+    route_score: float
+    route_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an item ended: ``result``, ``reject`` or ``pending``."""
+
+    kind: str
+    tier: str
+    model: str = ""
+    value: dict[str, Any] | None = None
+    error_kind: str | None = None
+    error_message: str | None = None
+    n_attempts: int = 0
+    n_escalations: int = 0
+    cost_usd: Decimal = Decimal(0)
+    ended_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+class AnswerFailed(SkillyardError):
+    """A tier's answer cannot be used: why, by the words of ``escalate_when``."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(kind, message)
+        self.kind, self.message = kind, message
+
+
+@dataclass(slots=True)
+class Spent:
+    """What the item has used so far, over all its tiers."""
+
+    n_attempts: int = 0
+    cost_usd: Decimal = Decimal(0)
+    n_escalations: int = 0
+
+    def add(self, completion: Completion) -> None:
+        """Count an answer; one from the cache was paid by an earlier run."""
+        self.n_attempts += completion.n_attempts
+        self.cost_usd += completion.cost_usd
+
+
+async def answer_item(item: RoutedItem, skill: Skill, plan: RunPlan, profile: Profile, gateway: Gateway) -> Outcome:
+    """Return how the item ended. Only errors that concern every item (a wrong key, a full disk) are raised."""
+    spent = Spent()
+    asked: list[str] = []
+    failure = AnswerFailed("unanswered", "no tier was asked")
+    tiers = TIERS[TIERS.index(item.tier) : TIERS.index(skill.tier_max) + 1]
+    for tier in tiers:
+        if any(profile.is_same(tier, earlier) for earlier in asked):
+            continue  # same_deployment: asking the same model the same way again gives the same answer
+        spent.n_escalations += bool(asked)
+        asked.append(tier)
+        try:
+            value, model, ended_at = await _answer_on(tier, item, skill, plan, profile, gateway, spent)
+        except ProviderUnavailable as error:
+            return Outcome("pending", tier, error_kind="provider_unavailable", error_message=str(error), n_attempts=spent.n_attempts)
+        except AnswerFailed as error:
+            failure = error
+            if error.kind not in skill.escalate_when:
+                break
+        else:
+            return Outcome("result", tier, model, value, None, None, spent.n_attempts, spent.n_escalations, spent.cost_usd, ended_at)
+    n = (spent.n_attempts, spent.n_escalations, spent.cost_usd)
+    return Outcome("reject", asked[-1], "", None, failure.kind, failure.message[:500], *n)
+
+
+async def _answer_on(
+    tier: str, item: RoutedItem, skill: Skill, plan: RunPlan, profile: Profile, gateway: Gateway, spent: Spent
+) -> tuple[dict[str, Any], str, datetime]:
+    """Return a checked value, the model and the moment it was answered, or raise AnswerFailed."""
+    request = Request(
+        run_id=plan.run_id,
+        dag_id=plan.dag_id,
+        team=plan.team,
+        skill=skill.name,
+        fingerprint=plan.fingerprint,
+        item_id=item.item_id,
+        doc_id=item.doc_id,
+        tier=tier,
+        messages=skill.messages(item.text, plan.parameters),
+        schema=skill.output_schema,
+        max_tokens=min(skill.limits.output_tokens, *(d.max_output_tokens for d in profile.deployments(tier))),
+        timeout_s=skill.limits.timeout_s,
+    )
+    n_needed = sum(estimate_tokens(m["content"]) for m in request.messages) + request.max_tokens
+    if n_needed > profile.context_tokens(tier):
+        raise AnswerFailed("overflow", f"needs about {n_needed} tokens; the tier {tier} takes {profile.context_tokens(tier)}")
+    try:
+        completion = await gateway.complete(request)
+    except ItemRefused as refused:
+        spent.n_attempts += 1
+        raise AnswerFailed(refused.kind, refused.message) from None
+    spent.add(completion)
+    answer = completion.answer
+    if answer.refusal:
+        raise AnswerFailed("refusal", f"the model declined: {answer.refusal[:200]!r}")
+    value = judge(skill, answer.content, answer.finish_reason, item.text, plan.parameters)
+    return value, completion.model, answer.answered_at
+
+
+def judge(skill: Skill, content: str, finish_reason: str | None, text: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the value if it has the schema and passes every named check, else raise AnswerFailed."""
+    try:
+        value = parse_output(skill, content, finish_reason)
+    except OutputError as error:
+        raise AnswerFailed(error.kind, error.message) from None
+    failures = run_checks(skill, value, text, parameters)
+    if failures:
+        raise AnswerFailed("failed_check", "; ".join(f"{f.check}: {f.message}" for f in failures))
+    return value
+
+
+def answer_by_library(item: RoutedItem, skill: Skill, plan: RunPlan) -> Outcome:
+    """Return what the skill's own code says of an item; an exception in it is that item's reject."""
+    try:
+        value = skill.run_library(item.text, plan.parameters)
+        failures = run_checks(skill, value, item.text, plan.parameters)
+    except Exception as error:
+        return Outcome("reject", "none", error_kind="library_error", error_message=f"{type(error).__name__}: {error}"[:500])
+    if failures:
+        return Outcome("reject", "none", error_kind="failed_check", error_message="; ".join(f"{f.check}: {f.message}" for f in failures)[:500])
+    return Outcome("result", "none", f"library:{skill.name}", value)

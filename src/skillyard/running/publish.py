@@ -1,0 +1,195 @@
+"""Publish what a run has finished, and close it: results, rejects and ledger rows to the lake, every planned item accounted for.
+
+Shards are published in batches. A batch is claimed by writing the list of its shards before its rows: whoever repeats the publish,
+after a crash or after more shards were done, finishes the claimed batches with the same rows under the same names.
+"""
+
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from skillyard.errors import CountMismatch, RunIncomplete
+from skillyard.gateway import ledger
+from skillyard.lake.lake import Lake
+from skillyard.lake.publish import append
+from skillyard.lake.replace import replace_rows
+from skillyard.lake.results import to_results
+from skillyard.lake.tables import LLM_CALLS, REJECTS
+from skillyard.lake.validate import validate
+from skillyard.running.answer import FAILED_PENDING
+from skillyard.running.lease import release_lease
+from skillyard.running.route import planned_shards
+from skillyard.running.runs import RunPlan, Workspace, outcome_key, results_of, slug
+from skillyard.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """How a run ended: planned = results + rejects + pending."""
+
+    skill: str
+    run_id: str
+    n_planned: int
+    n_results: int
+    n_rejects: int
+    n_pending: int
+    pending: dict[str, int]
+    """Items by reason."""
+    rejects: dict[str, int]
+    """Items by error_kind."""
+    tiers: dict[str, int]
+    """Results by the tier of the accepted answer."""
+    n_escalations: int
+    n_calls: int
+    """Ledger rows of this run: attempts and cache hits."""
+    n_unknown: int
+    cost_usd: str
+    """Settled cost of the run's attempts."""
+
+
+def publish_run(settings: Settings, run_key: str) -> RunReport:
+    """Commit every finished item, drain the ledger, check the counts. Repeating it changes nothing that stands.
+
+    The ledger goes first: what was paid is on the lake even when a table's validation then refuses the results.
+    """
+    plan = RunPlan.load(Lake(settings.lake), run_key)
+    space = Workspace.open(settings, plan.skill)
+    _drain_ledger(space, plan)
+    shards = planned_shards(space.lake, run_key)
+    for number, keys in _claim_batches(space.lake, run_key, shards):
+        _publish_batch(space, plan, f"{slug(plan.skill)}-{slug(plan.run_id)}-{number:03d}", keys)
+    report = _account(space, plan, shards)
+    space.lake.write_json(f"{run_key}/report.json", asdict(report))
+    return report
+
+
+def finish_run(settings: Settings, run_key: str) -> RunReport:
+    """Release the run's lease and return its report; RunIncomplete when items are left pending through failure."""
+    lake = Lake(settings.lake)
+    plan = RunPlan.load(lake, run_key)
+    space = Workspace.open(settings, plan.skill)
+    release_lease(space.state, plan.lease, plan.lease_owner)
+    report = RunReport(**lake.read_json(f"{run_key}/report.json"))
+    failed = {reason: n for reason, n in report.pending.items() if reason in FAILED_PENDING}
+    if failed:
+        raise RunIncomplete(
+            f"{plan.skill}: {sum(failed.values())} of {report.n_planned} items are pending ({_words(failed)}); "
+            f"{report.n_results} results and {report.n_rejects} rejects are published. Paid answers are kept: trigger the DAG again, "
+            "or clear the failed tasks, and only what is missing is asked."
+        )
+    return report
+
+
+def _claim_batches(lake: Lake, run_key: str, shards: list[str]) -> list[tuple[int, list[str]]]:
+    """Return every batch of done shards, the shards that are done since the last claim as a new one."""
+    folder = f"{run_key}/batches/"
+    claims = [(number, lake.read_json(info.key)) for number, info in enumerate(lake.storage.list(folder))]
+    claimed = {key for _, keys in claims for key in keys}
+    fresh = [key for key in shards if key not in claimed and lake.has(outcome_key(key))]
+    if fresh:
+        lake.write_json(f"{folder}{len(claims):04d}.json", fresh)
+        claims.append((len(claims), fresh))
+    return claims
+
+
+def _publish_batch(space: Workspace, plan: RunPlan, part: str, shards: list[str]) -> None:
+    rows = [row for key in shards for row in space.lake.read_frame(outcome_key(key)).to_pylist()]
+    table = results_of(space.skill)
+    results = to_results(table, [_result_row(plan, row) for row in rows if row["kind"] == "result"])
+    rejects = pa.Table.from_pylist([_reject_row(plan, row) for row in rows if row["kind"] == "reject"], schema=REJECTS.schema)
+    for target, new in ((table, results), (REJECTS, rejects)):
+        if new.num_rows:
+            validate(space.lake, target, new)
+    if results.num_rows:
+        replace_rows(space.lake, table, results, part)
+    if rejects.num_rows:
+        append(space.lake, REJECTS, rejects, part)
+    ended = [row["item_id"] for row in rows if row["kind"] != "pending"]
+    ledger.mark_published(space.state, plan.skill, plan.fingerprint, ended)
+
+
+def _drain_ledger(space: Workspace, plan: RunPlan) -> None:
+    """Write the run's ledger rows to the lake: the part a dead publish left behind as it was, the newer rows as another."""
+    run = (space.state, plan.skill, plan.run_id)
+    n_claimed = len(ledger.claimed_parts(*run))
+    ledger.claim_part(*run, f"{slug(plan.skill)}-{slug(plan.run_id)}-{n_claimed:03d}")
+    for part in sorted(part for part, is_confirmed in ledger.claimed_parts(*run).items() if not is_confirmed):
+        rows = [_call_row(dict(row)) for row in ledger.part_rows(space.state, part)]
+        calls = pa.Table.from_pylist(rows, schema=LLM_CALLS.schema)
+        validate(space.lake, LLM_CALLS, calls)
+        append(space.lake, LLM_CALLS, calls, part)
+        ledger.confirm_part(space.state, part)
+
+
+def _account(space: Workspace, plan: RunPlan, shards: list[str]) -> RunReport:
+    """Count what became of every planned item, keep the pending ones, and compare with the plan."""
+    items = space.lake.read_frame(f"{plan.run_key}/items.parquet").column("item_id").to_pylist()
+    ended: dict[str, dict[str, Any]] = {}
+    n_rows = 0
+    for key in shards:
+        if space.lake.has(outcome_key(key)):
+            rows = space.lake.read_frame(outcome_key(key)).select(["item_id", "kind", "tier", "error_kind", "n_escalations"]).to_pylist()
+            n_rows += len(rows)
+            ended.update((row["item_id"], row) for row in rows)
+    kinds = Counter(row["kind"] for row in ended.values())
+    pending = {i: ended[i]["error_kind"] if i in ended else "failed_shard" for i in items if i not in ended or ended[i]["kind"] == "pending"}
+    if len(items) != plan.n_planned or n_rows != len(ended) or kinds["result"] + kinds["reject"] + len(pending) != plan.n_planned:
+        raise CountMismatch(
+            f"{plan.skill} {plan.run_id}: {plan.n_planned} planned, {len(items)} listed, {n_rows} outcomes of {len(ended)} items, "
+            f"{kinds['result']} results + {kinds['reject']} rejects + {len(pending)} pending. Nothing may vanish: look at {plan.run_key}."
+        )
+    frame = {"item_id": list(pending), "reason": list(pending.values())}
+    space.lake.write_frame(f"{plan.run_key}/pending.parquet", pa.table(frame, schema=pa.schema([(n, pa.string()) for n in frame])))
+    n_calls, n_unknown, cost = ledger.totals(space.state, plan.skill, plan.run_id)
+    return RunReport(
+        skill=plan.skill,
+        run_id=plan.run_id,
+        n_planned=plan.n_planned,
+        n_results=kinds["result"],
+        n_rejects=kinds["reject"],
+        n_pending=len(pending),
+        pending=dict(Counter(pending.values())),
+        rejects=dict(Counter(row["error_kind"] for row in ended.values() if row["kind"] == "reject")),
+        tiers=dict(Counter(row["tier"] for row in ended.values() if row["kind"] == "result")),
+        n_escalations=sum(row["n_escalations"] for row in ended.values()),
+        n_calls=n_calls,
+        n_unknown=n_unknown,
+        cost_usd=str(cost),
+    )
+
+
+def _result_row(plan: RunPlan, row: dict[str, Any]) -> dict[str, Any]:
+    same = ("item_id", "doc_id", "page_no", "uri", "tier", "model", "route_reason", "route_score", "n_attempts", "n_escalations", "cost_usd")
+    return {
+        **json.loads(row["value"]),
+        **{name: row[name] for name in same},
+        "fingerprint": plan.fingerprint,
+        "is_stale": False,
+        "run_id": plan.run_id,
+        "produced_at": row["ended_at"],
+        "produced_on": row["ended_at"].date(),
+    }
+
+
+def _reject_row(plan: RunPlan, row: dict[str, Any]) -> dict[str, Any]:
+    same = ("item_id", "doc_id", "uri", "tier", "error_kind", "error_message", "n_attempts", "cost_usd")
+    return {
+        **{name: row[name] for name in same},
+        "run_id": plan.run_id,
+        "stage": "answer",
+        "skill": plan.skill,
+        "fingerprint": plan.fingerprint,
+        "rejected_at": row["ended_at"],
+        "rejected_on": row["ended_at"].date(),
+    }
+
+
+def _call_row(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in LLM_CALLS.schema.names if name != "usage_date"} | {"usage_date": row["sent_at"].date()}
+
+
+def _words(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {reason}" for reason, n in sorted(counts.items()))

@@ -1,0 +1,93 @@
+"""Route a planned run: a tier per item, the items written as shards, one folder of manifests per lane."""
+
+from collections.abc import Iterator, Mapping
+from math import ceil
+from typing import Any
+
+import pyarrow as pa
+
+from skillyard.gateway.profiles import TIERS, load_profile
+from skillyard.lake.lake import Lake
+from skillyard.routing.decide import Decision, Traits, choose_tier
+from skillyard.routing.features import extract_features
+from skillyard.running.items import ITEM_FIELDS
+from skillyard.running.runs import MAX_SHARDS, RunPlan, Workspace
+from skillyard.settings import Settings
+from skillyard.skills import Skill
+from skillyard.tokens import estimate_tokens
+
+LANE_SCHEMA = pa.schema(
+    [
+        *ITEM_FIELDS,
+        pa.field("tier", pa.string(), nullable=False),
+        pa.field("route_score", pa.float64(), nullable=False),
+        pa.field("route_reason", pa.string(), nullable=False),
+    ]
+)
+
+
+def route_run(settings: Settings, run_key: str) -> dict[str, int]:
+    """Decide every planned item's tier, write the lanes' shards and return the number of shards per lane."""
+    plan = RunPlan.load(Lake(settings.lake), run_key)
+    space = Workspace.open(settings, plan.skill)
+    windows = {tier: load_profile(settings.profile, settings.include).context_tokens(tier) for tier in TIERS}
+    items = space.lake.read_frame(f"{run_key}/items.parquet")
+    lanes: dict[str, list[dict[str, Any]]] = {lane: [] for lane in space.skill.lanes}
+    for row, decision in _decide(items, space.skill, plan, windows):
+        lane = "library" if space.skill.kind == "library" else decision.tier
+        lanes[lane].append(row | {"tier": decision.tier, "route_score": decision.score, "route_reason": decision.reason})
+    shards = {lane: _write_shards(space.lake, run_key, lane, rows, plan.shard_items) for lane, rows in lanes.items()}
+    space.lake.write_json(f"{run_key}/lanes.json", shards)
+    return {lane: len(keys) for lane, keys in shards.items()}
+
+
+def lane_shards(settings: Settings, run_key: str, lane: str) -> list[str]:
+    """Return the shards of one lane, as a plain list to map over."""
+    found: list[str] = Lake(settings.lake).read_json(f"{run_key}/lanes.json").get(lane, [])
+    return found
+
+
+def planned_shards(lake: Lake, run_key: str) -> list[str]:
+    """Return every shard of a run, in order; none when it was planned but never routed."""
+    key = f"{run_key}/lanes.json"
+    lanes: dict[str, list[str]] = lake.read_json(key) if lake.has(key) else {}
+    return [shard for lane in sorted(lanes) for shard in lanes[lane]]
+
+
+def traits_of(skill: Skill, parameters: Mapping[str, Any]) -> Traits:
+    """Return what the router needs to know of a skill."""
+    return Traits(
+        tier_default=skill.tier_default,
+        tier_max=skill.tier_max,
+        n_labels=len(skill.labels or ()),
+        n_fields=count_fields(skill.output_schema),
+        n_prompt_tokens=sum(estimate_tokens(m["content"]) for m in skill.messages("", parameters)),
+        n_output_tokens=skill.limits.output_tokens,
+    )
+
+
+def count_fields(schema: Mapping[str, Any]) -> int:
+    """Return how many leaves an output schema has, those of nested objects and lists included."""
+    if "properties" in schema:
+        return sum(count_fields(child) for child in schema["properties"].values())
+    return count_fields(schema["items"]) if "items" in schema else 1
+
+
+def _decide(items: pa.Table, skill: Skill, plan: RunPlan, windows: Mapping[str, int]) -> Iterator[tuple[dict[str, Any], Decision]]:
+    traits = None if skill.kind == "library" else traits_of(skill, plan.parameters)
+    for batch in items.to_batches(max_chunksize=1000):
+        for row in batch.to_pylist():
+            if traits is None:
+                yield row, Decision("none", 0.0, "library skill: no model is asked")
+            else:
+                yield row, choose_tier(traits, extract_features(row["text"], row["language"]), windows, plan.first_tier)
+
+
+def _write_shards(lake: Lake, run_key: str, lane: str, rows: list[dict[str, Any]], shard_items: int) -> list[str]:
+    """Write a lane's items in shards, larger ones when there would be more than MAX_SHARDS."""
+    size = max(shard_items, ceil(len(rows) / MAX_SHARDS))
+    keys = []
+    for number, start in enumerate(range(0, len(rows), size)):
+        key = f"{run_key}/lanes/{lane}/{number:04d}.parquet"
+        keys.append(lake.write_frame(key, pa.Table.from_pylist(rows[start : start + size], schema=LANE_SCHEMA)))
+    return keys

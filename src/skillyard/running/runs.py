@@ -1,0 +1,146 @@
+"""One run of one skill: what was asked, what was planned, and where its files lie under ``_runs/`` on the lake."""
+
+import os
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine
+
+from skillyard.gateway.state import open_state
+from skillyard.lake.lake import Lake
+from skillyard.lake.results import results_table
+from skillyard.lake.tables import Table
+from skillyard.settings import Settings
+from skillyard.skills import Catalogue, Skill
+
+SHARD_ITEMS = 500
+MAX_SHARDS = 1000
+"""A lane's mapped task may not have more instances than Airflow's max_map_length (1,024)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What a caller asks of a run."""
+
+    skill: str
+    run_id: str
+    dag_id: str = "cli"
+    limit: int | None = None
+    """Only the first items by item_id."""
+    is_following: bool = False
+    """Started by new documents, not by a person: the bounds of ``enabled.yaml`` hold."""
+    force: bool = False
+    """Answer items again that have a result or a reject."""
+    first_tier: str | None = None
+    team: str | None = None
+    """Who pays; the skill's owner unless given."""
+    deadline: datetime | None = None
+    """Items not begun by then stay pending."""
+    source_prefix: str = ""
+    """Only documents whose path below the inbox begins so."""
+    reprocess: str = "none"
+    """none, stale, all, or sample:N of the stale ones."""
+    retry_rejects: str | None = None
+    """An error_kind whose rejects are tried again, or ``any``."""
+    shard_items: int = SHARD_ITEMS
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run will do, and what it found already done."""
+
+    run_key: str
+    run_id: str
+    dag_id: str
+    skill: str
+    kind: str
+    fingerprint: str
+    team: str
+    first_tier: str | None
+    deadline: str | None
+    parameters: dict[str, Any]
+    shard_items: int
+    n_applicable: int
+    n_selected: int
+    """Applicable, after the limit."""
+    n_done: int
+    n_rejected: int
+    n_stale: int
+    """Selected items whose result was made by an older fingerprint."""
+    n_planned: int
+    estimated_cost_usd: str
+    """Upper estimate: every planned item once on its default tier, with a full-length answer."""
+    reprocess_quote_usd: str
+    """The same for the stale items, which are left alone unless asked for."""
+    lease: str
+    lease_owner: str
+    message: str
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is pending: the run ends here, without a call."""
+        return self.n_planned == 0
+
+    def save(self, lake: Lake) -> None:
+        """Write it into the run's folder."""
+        lake.write_json(f"{self.run_key}/plan.json", asdict(self))
+
+    @classmethod
+    def load(cls, lake: Lake, run_key: str) -> "RunPlan":
+        """Read it back in a later task."""
+        return cls(**lake.read_json(f"{run_key}/plan.json"))
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """What every step of a run opens: the lake, the state store and the skill."""
+
+    settings: Settings
+    lake: Lake
+    state: Engine
+    skill: Skill
+
+    @classmethod
+    def open(cls, settings: Settings, skill: str) -> "Workspace":
+        """Open them for a skill by its name."""
+        return cls(settings, Lake(settings.lake), open_state(settings.state), Catalogue(settings.include).load(skill))
+
+
+def run_key(skill: str, run_id: str) -> str:
+    """Return the folder of a run on the lake."""
+    return f"_runs/skill.{skill}/{slug(run_id)}"
+
+
+def slug(run_id: str) -> str:
+    """Return a run id as a safe part of an object's name."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", run_id).strip("-.") or "run"
+
+
+def lane_of(shard_key: str) -> str:
+    """Return the lane a shard lies in: ``<run_key>/lanes/<lane>/<shard>.parquet``."""
+    return shard_key.rsplit("/", 2)[1]
+
+
+def run_of(shard_key: str) -> str:
+    """Return the run a shard belongs to."""
+    return shard_key.rsplit("/lanes/", 1)[0]
+
+
+def outcome_key(shard_key: str) -> str:
+    """Return where a shard's outcomes are written; that the object exists says the shard is done."""
+    return shard_key.replace("/lanes/", "/outcomes/")
+
+
+def cli_owner() -> str:
+    """Return a lease owner for this process."""
+    return f"cli:{socket.gethostname()}:{os.getpid()}"
+
+
+def results_of(skill: Skill) -> Table:
+    """Return the table a skill's results go to."""
+    return results_table(skill.name, skill.output_major, skill.output_schema)

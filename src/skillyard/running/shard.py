@@ -1,0 +1,172 @@
+"""Work through one shard: its items answered side by side, their outcomes written as one object.
+
+That the object exists says the shard is done. A process that dies before leaves its paid answers in the response store, where the
+next try finds them.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+
+from skillyard.costs.prices import load_prices
+from skillyard.gateway.complete import Gateway
+from skillyard.gateway.profiles import TIERS, Profile, load_profile
+from skillyard.lake.lake import Lake
+from skillyard.lake.tables import MONEY, TIMESTAMP
+from skillyard.running.answer import Outcome, RoutedItem, answer_by_library, answer_item
+from skillyard.running.lease import renew_lease
+from skillyard.running.runs import RunPlan, Workspace, outcome_key, run_of
+from skillyard.settings import Settings
+
+PROGRESS_EVERY_S = 5.0
+MAX_IN_FLIGHT = 256
+
+OUTCOME_SCHEMA = pa.schema(
+    [
+        *((name, pa.string()) for name in ("item_id", "doc_id")),
+        ("page_no", pa.int32()),
+        *((name, pa.string()) for name in ("uri", "route_reason")),
+        ("route_score", pa.float64()),
+        *((name, pa.string()) for name in ("kind", "tier", "model", "value", "error_kind", "error_message")),
+        ("n_attempts", pa.int32()),
+        ("n_escalations", pa.int32()),
+        ("cost_usd", MONEY),
+        ("ended_at", TIMESTAMP),
+    ]
+)
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReport:
+    """Counts of one shard."""
+
+    n_items: int
+    n_results: int
+    n_rejects: int
+    n_pending: int
+    n_escalations: int
+    cost_usd: Decimal
+
+
+def run_shard(settings: Settings, shard_key: str, progress: Progress | None = None) -> ShardReport:
+    """Answer every item of a shard and write the outcomes. A shard that is already done is only counted."""
+    plan = RunPlan.load(Lake(settings.lake), run_of(shard_key))
+    space = Workspace.open(settings, plan.skill)
+    if not space.lake.has(outcome_key(shard_key)):
+        items = _load(space.lake, shard_key)
+        told = _Progress(space, plan, len(items), progress)
+        outcomes = _by_library(space, plan, items, told) if plan.kind == "library" else _by_models(space, plan, items, told)
+        space.lake.write_frame(outcome_key(shard_key), _to_frame(items, outcomes))
+    return count(space.lake.read_frame(outcome_key(shard_key)))
+
+
+def count(frame: pa.Table) -> ShardReport:
+    """Return the counts of an outcome frame."""
+    kinds = frame["kind"].to_pylist()
+    cost = sum(frame["cost_usd"].to_pylist(), Decimal(0))
+    n = {kind: kinds.count(kind) for kind in ("result", "reject", "pending")}
+    return ShardReport(len(kinds), n["result"], n["reject"], n["pending"], sum(frame["n_escalations"].to_pylist()), cost)
+
+
+class _Progress:
+    """Tells how far a shard is, and keeps the run's lease alive, every few seconds."""
+
+    def __init__(self, space: Workspace, plan: RunPlan, n_items: int, say: Progress | None) -> None:
+        self._space, self._plan, self._n_items, self._say = space, plan, n_items, say
+        self._started = self._told = time.monotonic()
+        self.n_done = 0
+
+    def step(self) -> None:
+        """Count one item."""
+        self.n_done += 1
+        now = time.monotonic()
+        if now - self._told < PROGRESS_EVERY_S and self.n_done < self._n_items:
+            return
+        self._told = now
+        renew_lease(self._space.state, self._plan.lease, self._plan.lease_owner)
+        if self._say:
+            rate = self.n_done / max(now - self._started, 1e-6)
+            left_s = (self._n_items - self.n_done) / rate
+            self._say(f"{self._plan.skill}: {self.n_done}/{self._n_items} items, {rate:.1f}/s, {left_s:.0f} s left")
+
+
+def _by_library(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: _Progress) -> list[Outcome]:
+    outcomes = []
+    for item in items:
+        outcomes.append(_late(plan, item) or answer_by_library(item, space.skill, plan))
+        told.step()
+    return outcomes
+
+
+def _by_models(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: _Progress) -> list[Outcome]:
+    profile = load_profile(space.settings.profile, space.settings.include)
+    gateway = Gateway(space.state, profile, load_prices(space.settings))
+    gateway.check_ready(tuple(lane for lane in space.skill.lanes if lane in TIERS))
+    return asyncio.run(_answer_all(space, plan, items, profile, gateway, told))
+
+
+async def _answer_all(
+    space: Workspace, plan: RunPlan, items: list[RoutedItem], profile: Profile, gateway: Gateway, told: _Progress
+) -> list[Outcome]:
+    """Answer items side by side, as many as the lane's deployments take; the first error that concerns all of them ends the shard."""
+    outcomes: dict[str, Outcome] = {}
+    waiting = iter(items)
+
+    async def work() -> None:
+        for item in waiting:
+            outcomes[item.item_id] = _late(plan, item) or await answer_item(item, space.skill, plan, profile, gateway)
+            told.step()
+
+    n_workers = min(MAX_IN_FLIGHT, len(items), max(sum(d.concurrency for d in profile.deployments(tier)) for tier in TIERS))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(n_workers):
+                group.create_task(work())
+    except ExceptionGroup as group_error:
+        raise group_error.exceptions[0] from None
+    return [outcomes[item.item_id] for item in items]
+
+
+def _late(plan: RunPlan, item: RoutedItem) -> Outcome | None:
+    """Return a pending outcome once the run's deadline has passed."""
+    if plan.deadline and datetime.now(UTC) >= datetime.fromisoformat(plan.deadline):
+        return Outcome("pending", item.tier, error_kind="deadline", error_message=f"not begun by {plan.deadline}")
+    return None
+
+
+def _load(lake: Lake, shard_key: str) -> list[RoutedItem]:
+    names = [f.name for f in fields(RoutedItem)]
+    return [RoutedItem(**row) for row in lake.read_frame(shard_key).select(names).to_pylist()]
+
+
+def _to_frame(items: list[RoutedItem], outcomes: list[Outcome]) -> pa.Table:
+    rows = [
+        {
+            "item_id": i.item_id,
+            "doc_id": i.doc_id,
+            "page_no": i.page_no,
+            "uri": i.uri,
+            "route_reason": i.route_reason,
+            "route_score": i.route_score,
+            "kind": o.kind,
+            "tier": o.tier,
+            "model": o.model,
+            "value": None if o.value is None else json.dumps(o.value, ensure_ascii=False),
+            "error_kind": o.error_kind,
+            "error_message": o.error_message,
+            "n_attempts": o.n_attempts,
+            "n_escalations": o.n_escalations,
+            "cost_usd": o.cost_usd,
+            "ended_at": o.ended_at,
+        }
+        for i, o in zip(items, outcomes, strict=True)
+    ]
+    return pa.Table.from_pylist(rows, schema=OUTCOME_SCHEMA)
