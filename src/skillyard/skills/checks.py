@@ -3,7 +3,7 @@
 A check is used in skill.yaml by its name plus its arguments::
 
     checks:
-      - {name: item_count, field: tags, at_least: 1, at_most: 4}
+      - {name: max_words, field: summary, limit: 60}
 
 A field is a path of property names; a list on the way means all of its items (``lines.amount``). What is null passes.
 """
@@ -85,24 +85,6 @@ def label_in_list(answer: Answer, field: str) -> Iterator[str]:
 
 
 @check
-def item_count(answer: Answer, field: str, at_least: int, at_most: int) -> Iterator[str]:
-    """The list has at least and at most so many items, none of them twice."""
-    items = values_at(answer.value, field)
-    if not at_least <= len(items) <= at_most:
-        yield f"{field}: {len(items)} items. Allowed: {at_least} to {at_most}"
-    if len({repr(item) for item in items}) < len(items):
-        yield f"{field}: an item occurs twice in {items!r}"
-
-
-@check
-def in_range(answer: Answer, field: str, at_least: float, at_most: float) -> Iterator[str]:
-    """Every number lies between two bounds, both included."""
-    for found in values_at(answer.value, field):
-        if not at_least <= found <= at_most:
-            yield f"{field}: found {found}. Allowed: {at_least} to {at_most}"
-
-
-@check
 def not_blank(answer: Answer, field: str) -> Iterator[str]:
     """Every string holds more than white space."""
     if any(not str(found).strip() for found in values_at(answer.value, field)):
@@ -149,17 +131,42 @@ def amounts_in_text(answer: Answer, fields: Sequence[str]) -> Iterator[str]:
 
 
 @check
-def amounts_sum(answer: Answer, total: str, parts: Sequence[str], tolerance: str = "0.02") -> Iterator[str]:
-    """The parts add up to the total within a tolerance; nothing is said where the total or all of a part is absent."""
-    totals = [as_decimal(v) for v in values_at(answer.value, total)]
+def amounts_sum(answer: Answer, parts: Sequence[str], equal: Sequence[str], tolerance: str = "0.02") -> Iterator[str]:
+    """The parts add up to one of the named totals; nothing is said where a part or every total is absent."""
     found = [[as_decimal(v) for v in values_at(answer.value, part)] for part in parts]
-    if not totals or not all(found):
+    totals = [a for name in equal for v in values_at(answer.value, name) if (a := as_decimal(v)) is not None]
+    amounts_found = [a for part in found for a in part if a is not None]
+    if not totals or not all(found) or len(amounts_found) < sum(map(len, found)):
         return
-    amounts_found = [a for part in found for a in part]
-    if totals[0] is None or None in amounts_found:
-        yield f"{total} or one of {', '.join(parts)} is not an amount"
-    elif abs(sum((a for a in amounts_found if a is not None), Decimal(0)) - totals[0]) > Decimal(tolerance):
-        yield f"{' + '.join(parts)} is {sum(a for a in amounts_found if a is not None)}, but {total} is {totals[0]}"
+    added = sum(amounts_found, Decimal(0))
+    if all(abs(added - total) > Decimal(tolerance) for total in totals):
+        yield f"{' + '.join(parts)} is {added}, but {' or '.join(equal)} is {' or '.join(map(str, totals))}"
+
+
+@check
+def numbers_in_text(answer: Answer, field: str) -> Iterator[str]:
+    """Every number written in a string occurs in the text; whole numbers below ten may be counts and pass."""
+    known = amounts(answer.text)
+    for found in values_at(answer.value, field):
+        for number in _NUMBER.findall(found):
+            if len(number) > 1 and not _readings(number) & known:
+                yield f"{field}: {number} does not occur in the text"
+
+
+@check
+def currency_code(answer: Answer, field: str) -> Iterator[str]:
+    """Every currency has the form of an ISO 4217 code."""
+    for found in values_at(answer.value, field):
+        if not re.fullmatch(r"[A-Z]{3}", found):
+            yield f"{field}: found {found!r}. Allowed: three capital letters, such as EUR"
+
+
+@check
+def sign_matches(answer: Answer, field: str, label: str, positive: Sequence[str], negative: Sequence[str]) -> Iterator[str]:
+    """The number is not negative under the positive labels and not positive under the negative ones."""
+    name, number = answer.value.get(label), answer.value.get(field)
+    if number is not None and ((name in positive and number < 0) or (name in negative and number > 0)):
+        yield f"{field}: found {number} with {label} {name!r}"
 
 
 @check

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from skillyard.skills.errors import OutputError
@@ -21,6 +22,8 @@ def parse_output(skill: Skill, raw: str, finish_reason: str | None = None) -> di
         value = json.loads(_unwrap(raw), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise _not_json(raw, finish_reason, error) from None
+    if isinstance(value, dict):
+        _drop_repeats(value, skill.output_schema)
     _validate(skill, value)
     assert isinstance(value, dict)
     return value
@@ -68,6 +71,13 @@ def _is_cut(raw: str) -> bool:
         elif char in "}]":
             depth -= 1
     return depth > 0
+
+
+def _drop_repeats(value: dict[str, Any], schema: Mapping[str, Any]) -> None:
+    """Keep the first of equal items in every list that the schema calls a set: a repeat says nothing, and is no reason to ask again."""
+    for name, sub in schema["properties"].items():
+        if sub.get("x-set") and isinstance(value.get(name), list):
+            value[name] = [item for i, item in enumerate(value[name]) if item not in value[name][:i]]
 
 
 def _validate(skill: Skill, value: Any) -> None:

@@ -8,13 +8,14 @@ from skillyard.skills.errors import SkillError
 TYPES = ("object", "array", "string", "integer", "number", "boolean")
 KEYWORDS: dict[str, tuple[str, ...]] = {
     "object": ("properties", "required", "additionalProperties"),
-    "array": ("items", "x-max-items"),
+    "array": ("items", "minItems", "maxItems", "x-set"),
     "string": ("enum", "enum_from", "format", "x-decimal"),
-    "integer": ("enum",),
-    "number": ("x-decimal",),
+    "integer": ("enum", "minimum", "maximum"),
+    "number": ("minimum", "maximum", "x-decimal"),
     "boolean": (),
 }
-"""What may stand beside ``type`` and ``description``. ``x-`` words and ``enum_from`` are ours and never leave for a provider."""
+"""What may stand beside ``type`` and ``description``. ``enum_from`` and the ``x-`` words are ours and never leave for a provider:
+``x-set``: the list is a set, repeats in an answer are dropped; ``x-decimal``: the column is an exact decimal."""
 FORMATS = ("date", "date-time", "time")
 MAX_DEPTH, MAX_PROPERTIES = 5, 100
 """Source: https://platform.openai.com/docs/guides/structured-outputs (the tightest published limits)."""

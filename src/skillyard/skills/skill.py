@@ -130,6 +130,13 @@ class Skill:
 
         return fill_enums(self.declared_schema, self.labels or {}, str(self.folder / "skill.yaml"))
 
+    @cached_property
+    def request_schema(self) -> dict[str, Any]:
+        """The output schema as a provider sees it: without the words that are only ours."""
+        from skillyard.skills.schema import provider_schema
+
+        return provider_schema(self.output_schema)
+
     def with_defaults(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the value of every declared parameter; SkillError on an unknown name or a value not allowed."""
         file = str(self.folder / "skill.yaml")

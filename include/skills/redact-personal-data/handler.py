@@ -1,0 +1,121 @@
+"""Mask personal data that follows a pattern, with presidio's recognisers over an empty pipeline."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+LANGUAGE = "en"
+MIN_SCORE = 0.4
+PHONE_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT")
+PHONE_WORDS = ["phone", "telephone", "tel", "cell", "mobile", "call", "fax", "telefon", "handy", "mobil", "tél", "teléfono", "τηλέφωνο"]
+NATIONAL_SCORE, INTERNATIONAL_SCORE = 0.3, 0.75
+"""A number without its country code may be an order or a meter reading: alone it stays below ``MIN_SCORE``."""
+RECOGNISERS = (
+    "CreditCardRecognizer",
+    "CryptoRecognizer",
+    "IbanRecognizer",
+    "IpRecognizer",
+    "UsSsnRecognizer",
+    "UkNinoRecognizer",
+    "NhsRecognizer",
+    "DeTaxIdRecognizer",
+    "DeSocialSecurityRecognizer",
+    "EsNifRecognizer",
+    "EsNieRecognizer",
+    "ItFiscalCodeRecognizer",
+    "PlPeselRecognizer",
+    "FiPersonalIdentityCodeRecognizer",
+    "SePersonnummerRecognizer",
+    "InAadhaarRecognizer",
+    "InPanRecognizer",
+)
+
+
+def handle(text: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the masked text and the spans that were masked."""
+    found = _analyser().analyze(text, language=LANGUAGE)
+    spans = _without_overlaps([(r.start, r.end, r.entity_type.lower(), round(r.score, 2)) for r in found])
+    return {
+        "text": _masked(text, spans),
+        "spans": [{"start": start, "end": end, "kind": kind, "score": score} for start, end, kind, score in spans],
+    }
+
+
+Found = tuple[int, int, str, float]
+
+
+def _without_overlaps(found: list[Found]) -> list[Found]:
+    """Return the spans in order; where two overlap, the surer one, then the longer one, stays."""
+    kept: list[Found] = []
+    for span in sorted(found, key=lambda s: (-s[3], s[0] - s[1], s[0], s[2])):
+        if all(span[1] <= other[0] or span[0] >= other[1] for other in kept):
+            kept.append(span)
+    return sorted(kept)
+
+
+def _masked(text: str, spans: list[Found]) -> str:
+    """Return the text with a numbered mask per distinct value."""
+    numbers: dict[str, dict[str, int]] = {}
+    pieces, last = [], 0
+    for start, end, kind, _ in spans:
+        of_kind = numbers.setdefault(kind, {})
+        number = of_kind.setdefault(text[start:end], len(of_kind) + 1)
+        pieces += [text[last:start], f"[{kind} {number}]"]
+        last = end
+    return "".join([*pieces, text[last:]])
+
+
+@cache
+def _analyser() -> Any:
+    """Return the analyser, made once per process (about two seconds)."""
+    from presidio_analyzer import AnalyzerEngine, RecognizerRegistry, predefined_recognizers
+
+    registry = RecognizerRegistry(supported_languages=[LANGUAGE])
+    for name in RECOGNISERS:
+        registry.add_recognizer(getattr(predefined_recognizers, name)(supported_language=LANGUAGE))
+    registry.add_recognizer(_phone_recogniser(PHONE_REGIONS, NATIONAL_SCORE))
+    registry.add_recognizer(_phone_recogniser(("ZZ",), INTERNATIONAL_SCORE))
+    registry.add_recognizer(_email_recogniser())
+    return AnalyzerEngine(
+        registry=registry, nlp_engine=_pipeline(), supported_languages=[LANGUAGE], default_score_threshold=MIN_SCORE
+    )
+
+
+def _phone_recogniser(regions: tuple[str, ...], score: float) -> Any:
+    """Return presidio's recogniser for numbers of some regions; ZZ takes only those with a country code."""
+    from presidio_analyzer.predefined_recognizers import PhoneRecognizer
+
+    recogniser = PhoneRecognizer(supported_regions=regions, context=PHONE_WORDS)
+    recogniser.SCORE = score
+    return recogniser
+
+
+def _email_recogniser() -> Any:
+    """Return presidio's recogniser without its suffix check, which would ask the network."""
+    from presidio_analyzer.predefined_recognizers import EmailRecognizer
+
+    class OfflineEmailRecogniser(EmailRecognizer):  # type: ignore[misc]
+        def validate_result(self, pattern_text: str) -> bool:
+            return True
+
+    return OfflineEmailRecogniser()
+
+
+def _pipeline() -> Any:
+    """Return an empty spaCy pipeline whose lemmas are the words: presidio looks for context words among the lemmas."""
+    import spacy
+    from presidio_analyzer.nlp_engine import SpacyNlpEngine
+    from spacy.tokens import Doc
+
+    pipeline = spacy.blank(LANGUAGE)
+    pipeline.max_length = 50_000_000
+
+    class WordsAsLemmas(SpacyNlpEngine):  # type: ignore[misc]
+        def _doc_to_nlp_artifact(self, doc: Doc, language: str) -> Any:
+            for token in doc:
+                token.lemma_ = token.lower_
+            return super()._doc_to_nlp_artifact(doc, language)
+
+    engine = WordsAsLemmas()
+    engine.nlp = {LANGUAGE: pipeline}
+    return engine

@@ -1,0 +1,102 @@
+"""Inspect a skill's folder as a whole: everything that is wrong with it, not only the first thing."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from skillyard.skills.cases import load_cases
+from skillyard.skills.errors import SkillError
+from skillyard.skills.handler import load_handler
+from skillyard.skills.load import load_skill
+from skillyard.skills.schema import schema_problems
+from skillyard.skills.skill import Skill
+
+MIN_CASES = {"llm": 8, "mixed": 8, "library": 5}
+FIELD_ARGUMENTS = ("field", "fields", "parts", "equal", "flag", "label")
+"""The arguments of checks that name an output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to mend."""
+
+    file: str
+    field: str
+    message: str
+
+
+def check_skill(folder: Path, reserved: Collection[str] = (), teams: Collection[str] | None = None) -> list[Problem]:
+    """Return every problem of a skill's folder, an empty list when it is sound.
+
+    ``reserved``: column names an output may not use (the lake's ``RESERVED``). ``teams``: the owners there are.
+    """
+    try:
+        skill = load_skill(folder)
+    except SkillError as error:
+        return [_problem(error)]
+    file = str(folder / "skill.yaml")
+    parts = (
+        [Problem(file, field, message) for field, message in schema_problems(skill.declared_schema)],
+        _tried(lambda: skill.output_schema),
+        _tried(lambda: skill.fingerprint()),
+        _tried(lambda: load_handler(folder)) if skill.kind != "llm" else [],
+        _instruction_problems(skill),
+        _output_problems(skill, file, reserved),
+        _case_problems(skill),
+    )
+    problems = [problem for part in parts for problem in part]
+    if teams is not None and skill.owner not in teams:
+        problems.append(Problem(file, "owner", f"found {skill.owner!r}. Allowed: {', '.join(sorted(teams))}"))
+    return list(dict.fromkeys(problems))
+
+
+def _tried(read: Callable[[], object]) -> list[Problem]:
+    """Return what reading a lazy part complains about."""
+    try:
+        read()
+    except SkillError as error:
+        return [_problem(error)]
+    return []
+
+
+def _instruction_problems(skill: Skill) -> Iterator[Problem]:
+    """Yield a missing body; a model cannot work without one."""
+    if not skill.instructions:
+        yield Problem(str(skill.folder / "SKILL.md"), "", "there are no instructions below the frontmatter")
+
+
+def _output_problems(skill: Skill, file: str, reserved: Collection[str]) -> Iterator[Problem]:
+    """Yield outputs that are reserved columns, and checks on outputs that do not exist."""
+    outputs = skill.declared_schema.get("properties")
+    if not isinstance(outputs, dict):
+        return
+    for name in outputs:
+        if name in reserved:
+            yield Problem(file, f"output.schema.properties.{name}", "every result has a column of this name already: choose another")
+    for number, declared in enumerate(skill.checks):
+        for argument in FIELD_ARGUMENTS:
+            named = declared.arguments.get(argument, [])
+            for path in [named] if isinstance(named, str) else named:
+                if path.split(".")[0] not in outputs:
+                    message = f"found {path!r}. Allowed: {', '.join(outputs)}"
+                    yield Problem(file, f"checks.{number}.{argument}", message)
+
+
+def _case_problems(skill: Skill) -> Iterator[Problem]:
+    """Yield too few cases, and cases that cannot be judged."""
+    try:
+        n_cases = len(load_cases(skill))
+    except SkillError as error:
+        yield _problem(error)
+    except KeyError:
+        return  # the schema has no properties, which is a problem of its own above
+    else:
+        if n_cases < MIN_CASES[skill.kind]:
+            message = f"found {n_cases}. At least {MIN_CASES[skill.kind]} are needed for kind {skill.kind}"
+            yield Problem(str(skill.folder / "evals" / "cases.yaml"), "cases", message)
+
+
+def _problem(error: SkillError) -> Problem:
+    """Return a raised error as a problem."""
+    hint = f". Allowed: {', '.join(error.allowed)}" if error.allowed else ""
+    return Problem(error.file, error.field, error.message + hint)
