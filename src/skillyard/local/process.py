@@ -80,8 +80,12 @@ def find(site: Site) -> Running | None:
     return running if running and all(_is_alive(leader) for leader in running.leaders.values()) else None
 
 
-def stop(site: Site, patience_s: float = 8.0) -> int:
-    """Stop everything that ``start`` started here, tasks included; return how many processes there were."""
+def stop(site: Site, patience_s: float = 3.0) -> int:
+    """Stop everything that ``start`` started here, tasks included; return how many processes there were.
+
+    Asked alone, the scheduler waits for running tasks and the triggerer for 30 s, hence the three steps. A task that is
+    stopped is retried by the next Airflow, and what it has paid for is in the state store.
+    """
     running = _recall(site)
     if running is None:
         return 0
