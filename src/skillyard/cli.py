@@ -1,0 +1,334 @@
+"""The command line: every pipeline without Airflow, on the same lake and state store.
+
+Data goes to standard output (``--json`` where a program reads it), progress and errors to standard error. Exit codes: 0 done, 1 the
+work failed or is incomplete, 2 something asked for is not allowed.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import uuid4
+
+import typer
+
+from skillyard.errors import ConfigError, SkillyardError, UnknownName
+from skillyard.settings import Settings
+
+app = typer.Typer(
+    help="Skillyard: AI skills over documents in bulk, each call on the cheapest good tier, paid once, accounted for.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+skills_app = typer.Typer(help="The catalogue of skills.", no_args_is_help=True)
+route_app = typer.Typer(help="Why an item goes to which tier.", no_args_is_help=True)
+cost_app = typer.Typer(help="What was spent, by whom, on what.", no_args_is_help=True)
+lake_app = typer.Typer(help="The output tables.", no_args_is_help=True)
+airflow_app = typer.Typer(help="A local Airflow with the project's DAGs.", no_args_is_help=True)
+for name, sub in (("skills", skills_app), ("route", route_app), ("cost", cost_app), ("lake", lake_app), ("airflow", airflow_app)):
+    app.add_typer(sub, name=name)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+SkillName = Annotated[str, typer.Argument(help="A skill's name, see: skillyard skills list", show_default=False)]
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one readable line."""
+    try:
+        app()
+    except SkillyardError as error:
+        print(f"skillyard: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
+
+
+@app.command()
+def ingest(
+    prefix: Annotated[str, typer.Option(help="Only objects whose path below the inbox begins so.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many new documents.")] = None,
+    force: Annotated[bool, typer.Option(help="Parse documents again that have not changed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find new or changed documents in the inbox (SKILLYARD_INBOX) and publish documents, pages and rejects.
+
+    Running it again does nothing twice: what has not changed is skipped.
+    """
+    from skillyard.running import ingest as steps
+
+    settings, run_id = Settings.from_env(), _new_run_id()
+    plan = steps.discover(settings, run_id, prefix=prefix, limit=limit, force=force)
+    for shard in steps.ingest_shards(settings, plan.run_key):
+        steps.parse_shard(settings, shard, _say)
+    report = steps.publish_documents(settings, plan.run_key)
+    _print(report, as_json)
+
+
+@app.command()
+def run(
+    skill: SkillName,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N items that apply, by item_id.")] = None,
+    source_prefix: Annotated[str, typer.Option(help="Only documents whose path below the inbox begins so.")] = "",
+    force: Annotated[bool, typer.Option(help="Answer items again that have a result or a reject.")] = False,
+    first_tier: Annotated[str | None, typer.Option(help="Start every item on this tier: fast, standard or expert.")] = None,
+    team: Annotated[str | None, typer.Option(help="Who pays; the skill's owner by default.")] = None,
+    deadline: Annotated[datetime | None, typer.Option(help="Items not begun by then (UTC) stay pending.")] = None,
+    reprocess: Annotated[str, typer.Option(help="Results of an older fingerprint: none, stale, all, sample:N.")] = "none",
+    retry_rejects: Annotated[str | None, typer.Option(help="Try rejects of this error_kind again, or: any.")] = None,
+    param: Annotated[list[str] | None, typer.Option(help="A parameter of the skill as name=value; may be repeated.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and what it may cost; ask nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run one skill over the documents on the lake: plan, route, answer, publish.
+
+    Only items without a result are asked. Interrupted at any point, run it again: answers that were paid are not paid again.
+    """
+    from skillyard.running.pipeline import run_skill
+    from skillyard.running.plan import plan_run
+    from skillyard.running.runs import PlanRequest
+
+    settings = Settings.from_env()
+    request = PlanRequest(
+        skill=skill,
+        run_id=_new_run_id(),
+        limit=limit,
+        source_prefix=source_prefix,
+        force=force,
+        first_tier=first_tier,
+        team=team,
+        deadline=deadline.replace(tzinfo=UTC) if deadline else None,
+        reprocess=reprocess,
+        retry_rejects=retry_rejects,
+        parameters=_parameters(settings, skill, param or []),
+        is_dry_run=dry_run,
+    )
+    plan = plan_run(settings, request)
+    _say(plan.message)
+    if dry_run or plan.is_empty:
+        _print(plan, as_json)
+        return
+    _print(run_skill(settings, plan, _say), as_json)
+
+
+@skills_app.command("list")
+def list_skills(as_json: AsJson = False) -> None:
+    """List the catalogue: kind, tiers, owner, what each skill is for."""
+    from skillyard.skills import Catalogue
+
+    catalogue = Catalogue(Settings.from_env().include)
+    rows = []
+    for name in catalogue.names():
+        s = catalogue.load(name)
+        tiers = "none" if s.kind == "library" else f"{s.tier_default}-{s.tier_max}"
+        rows.append({"skill": s.name, "kind": s.kind, "tiers": tiers, "owner": s.owner, "version": s.version, "description": s.description})
+    _print_rows(rows, as_json, widths={"description": 90})
+
+
+@skills_app.command("show")
+def show_skill(skill: SkillName, as_json: AsJson = False) -> None:
+    """Show one skill: instructions, labels, output fields, checks, fingerprint."""
+    from skillyard.skills import Catalogue
+
+    s = Catalogue(Settings.from_env().include).load(skill)
+    shown = {
+        "skill": s.name,
+        "version": s.version,
+        "fingerprint": s.fingerprint(),
+        "kind": s.kind,
+        "tiers": s.lanes,
+        "owner": s.owner,
+        "applies_to": asdict(s.applies_to),
+        "parameters": {name: asdict(p) for name, p in s.parameters.items()},
+        "labels": {name: label.description for name, label in (s.labels or {}).items()},
+        "checks": [c.name for c in s.checks],
+        "output_schema": s.output_schema,
+        "instructions": s.instructions,
+    }
+    _print(shown, as_json)
+
+
+@skills_app.command("check")
+def check_skills(
+    skill: Annotated[str | None, typer.Argument(help="One skill; all of them by default.", show_default=False)] = None, as_json: AsJson = False
+) -> None:
+    """Check skill folders: the standard, schema, labels, cases. Exit code 1 when there are problems."""
+    from skillyard.lake.tables import RESERVED
+    from skillyard.skills import Catalogue
+    from skillyard.skills.check import check_skill
+
+    catalogue = Catalogue(Settings.from_env().include)
+    names = catalogue.names()
+    if skill is not None and skill not in names:
+        raise UnknownName("skill", skill, names)
+    problems = [asdict(p) for name in ([skill] if skill else names) for p in check_skill(catalogue.folder / name, RESERVED)]
+    _print_rows(problems, as_json)
+    if problems:
+        raise typer.Exit(1)
+    _say(f"{1 if skill else len(names)} skill folders are clean.")
+
+
+@route_app.command("explain")
+def explain_route(
+    skill: SkillName,
+    item: Annotated[str, typer.Argument(help="A file to parse, or the text itself.", show_default=False)],
+    first_tier: Annotated[str | None, typer.Option(help="Start on this tier whatever the score.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say on which tier an item would start, its score and the reason, without asking any model."""
+    from skillyard.running.explain import explain_item
+
+    _print(explain_item(Settings.from_env(), skill, item, first_tier), as_json)
+
+
+@cost_app.command("report")
+def report_cost(
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day; today by default.")] = None,
+    by: Annotated[str, typer.Option(help="team, skill, tier, model or dag.")] = "skill",
+    as_json: AsJson = False,
+) -> None:
+    """Attribute the ledger of these days and print the bill: settled cost, unknown attempts, cache savings, all-expert baseline."""
+    from skillyard.costs.attribution import attribute
+    from skillyard.costs.report import cost_report
+
+    settings = Settings.from_env()
+    last_day = last.date() if last else datetime.now(UTC).date()
+    first_day = first.date() if first else last_day
+    attribute(settings, first_day, last_day)
+    _print_rows(cost_report(settings, first_day, last_day, by).as_dicts(), as_json)
+
+
+@lake_app.command("tables")
+def list_tables(as_json: AsJson = False) -> None:
+    """List the tables with their row counts."""
+    from skillyard.lake.lake import Lake
+    from skillyard.lake.read import count_rows, table_names
+
+    lake = Lake(Settings.from_env().lake)
+    _print_rows([{"table": name, "rows": count_rows(lake, name), "location": lake.storage.uri(name)} for name in table_names(lake)], as_json)
+
+
+@lake_app.command("show")
+def show_table(
+    table: Annotated[str, typer.Argument(help="documents, pages, rejects, llm_calls, cost_daily, results/<skill>", show_default=False)],
+    limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 20,
+    columns: Annotated[str | None, typer.Option(help="Comma-separated names; all by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the first rows of a table."""
+    from skillyard.lake.lake import Lake
+    from skillyard.lake.read import read
+
+    rows = read(Lake(Settings.from_env().lake), table, columns.split(",") if columns else None)
+    _say(f"{table}: {rows.num_rows} rows, {rows.num_columns} columns")
+    _print_rows(rows.slice(0, limit).to_pylist(), as_json)
+
+
+@airflow_app.command("up")
+def airflow_up() -> None:
+    """Start Airflow on http://127.0.0.1:8080 and leave it running; prints the login."""
+    from skillyard.local.up import up
+
+    up()
+
+
+@airflow_app.command("down")
+def airflow_down() -> None:
+    """Stop what ``up`` started."""
+    from skillyard.local.up import down
+
+    down()
+
+
+@airflow_app.command("setup")
+def airflow_setup() -> None:
+    """Make the pools, and unpause ingestion, attribution and the enabled skills."""
+    from skillyard.local.setup import setup
+
+    setup()
+
+
+@airflow_app.command("demo")
+def airflow_demo() -> None:
+    """Run the main job on the samples, from documents to the bill, through a real Airflow."""
+    from skillyard.local.demo import demo
+
+    raise typer.Exit(demo())
+
+
+def _new_run_id() -> str:
+    return f"cli-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"
+
+
+def _parameters(settings: Settings, skill: str, pairs: list[str]) -> dict[str, Any]:
+    """Return name=value pairs with each value in the type of the parameter's default."""
+    from skillyard.skills import Catalogue
+
+    declared = Catalogue(settings.include).load(skill).parameters
+    values: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign:
+            raise ConfigError(f"--param {pair!r} is not name=value.")
+        if name not in declared:
+            raise UnknownName(f"parameter of {skill}", name, declared)
+        is_text = isinstance(declared[name].default, str)
+        values[name] = value if is_text else json.loads(value)
+    return values
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _print(value: Any, as_json: bool) -> None:
+    """Print one value: JSON, or a line per field."""
+    shown = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    if as_json:
+        print(json.dumps(shown, default=_plain, ensure_ascii=False, indent=1))
+        return
+    width = max(map(len, shown))
+    for name, field in shown.items():
+        text = json.dumps(field, default=_plain, ensure_ascii=False) if isinstance(field, dict | list | tuple) else str(field)
+        print(f"{name:<{width}}  {text}")
+
+
+def _print_rows(rows: Iterable[dict[str, Any]], as_json: bool, widths: dict[str, int] | None = None) -> None:
+    """Print rows: a JSON list, or a table cut to readable columns."""
+    listed = list(rows)
+    if as_json:
+        print(json.dumps(listed, default=_plain, ensure_ascii=False, indent=1))
+        return
+    if not listed:
+        print("no rows")
+        return
+    cells = [{k: _cell(v, (widths or {}).get(k, 44)) for k, v in row.items()} for row in listed]
+    names = list(cells[0])
+    wide = {n: max(len(n), *(len(c[n]) for c in cells)) for n in names}
+    for line in [dict(zip(names, names, strict=True)), *cells]:
+        print("  ".join(f"{line[n]:<{wide[n]}}" for n in names).rstrip())
+
+
+def _cell(value: Any, width: int) -> str:
+    text = " ".join((value if isinstance(value, str) else json.dumps(value, default=_plain, ensure_ascii=False)).split())
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON has no type for as text: money to its last place, dates in ISO form."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What each provider fault means for the money, against a real HTTP server."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from skillyard.gateway.profiles import Deployment
+from skillyard.gateway.transport import CallFailed, Reply, send
+from tests.simulator import Simulator
+
+MESSAGES = [{"role": "system", "content": "Tag it."}, {"role": "user", "content": "The parcel arrived broken."}]
+SCHEMA = {
+    "type": "object",
+    "properties": {"label": {"type": "string", "enum": ["a", "b"]}},
+    "required": ["label"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator({"retry_after_s": 2.5}) as running:
+        yield running
+
+
+def ask(simulator: Simulator, timeout_s: float = 2.0, url: str | None = None) -> Reply:
+    deployment = Deployment("sim", "fast", "openai/sim-fast", 8000, 500, True, 4, {}, api_base=url or simulator.url, api_key="sk-test")
+    return asyncio.run(send(deployment, MESSAGES, SCHEMA, "tag", 50, timeout_s, "call-1"))
+
+
+def fault(simulator: Simulator, name: str, **extra: object) -> CallFailed:
+    simulator.reset()
+    simulator.configure(rules=[{"fault": name}])
+    with pytest.raises(CallFailed) as failed:
+        ask(simulator)
+    return failed.value
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("rate_limited", "rate_limited"),
+        ("server_error", "server_error"),
+        ("unavailable", "server_error"),
+        ("hang", "timed_out"),
+        ("cut_before", "connection"),
+        ("cut_after", "connection"),
+        ("broken_body", "unreadable_reply"),
+    ],
+)
+def test_a_fault_gets_its_kind_and_is_never_taken_for_unbilled_when_it_is_billed(simulator: Simulator, name: str, kind: str) -> None:
+    failure = fault(simulator, name)
+    is_billed = simulator.calls()[0]["is_billed"]
+    assert (failure.kind, failure.can_retry) == (kind, True)
+    assert failure.is_billed_unknown or not is_billed
+    assert len(simulator.calls()) == 1, "litellm's own retries have to be off"
+
+
+def test_a_refused_request_costs_nothing_and_says_when_to_come_back(simulator: Simulator) -> None:
+    failure = fault(simulator, "rate_limited")
+    assert not failure.is_billed_unknown
+    assert failure.retry_after_s == 2.5
+
+
+def test_nobody_listening_is_known_to_be_unbilled(simulator: Simulator) -> None:
+    with pytest.raises(CallFailed) as failed:
+        ask(simulator, url="http://127.0.0.1:9/v1")
+    assert (failed.value.kind, failed.value.is_billed_unknown) == ("connection", False)
+
+
+def test_a_prompt_over_the_window_is_the_items_own_fault(simulator: Simulator) -> None:
+    simulator.configure(rules=[], context_tokens=3)
+    with pytest.raises(CallFailed) as failed:
+        ask(simulator)
+    simulator.configure(context_tokens=None)
+    assert (failed.value.kind, failed.value.can_retry, failed.value.is_billed_unknown) == ("overflow", False, False)
+
+
+def test_an_answer_carries_disjoint_meters_and_our_call_id(simulator: Simulator) -> None:
+    simulator.reset()
+    simulator.configure(rules=[], cached_fraction=0.5)
+    reply = ask(simulator)
+    simulator.configure(cached_fraction=0.0)
+    line = simulator.bill()["lines"][0]
+    assert line["call_id"] == "call-1"
+    assert reply.usage.input_tokens > 0 and reply.usage.cache_read_tokens > 0
+    assert reply.usage.input_tokens + reply.usage.cache_read_tokens == line["prompt_tokens"]
+
+
+def test_a_refusal_is_an_answer_that_was_paid(simulator: Simulator) -> None:
+    simulator.reset()
+    simulator.configure(rules=[{"fault": "refusal"}])
+    reply = ask(simulator)
+    simulator.configure(rules=[])
+    assert reply.refusal and reply.usage.output_tokens > 0
