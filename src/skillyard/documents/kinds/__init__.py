@@ -1,0 +1,38 @@
+"""How each kind of document is read: one reader a kind, in one dict.
+
+A reader takes bytes and returns ``Content``; what it needs beyond the standard library it imports when it is called.
+"""
+
+from collections.abc import Callable
+
+from skillyard.documents.kinds.content import Content
+from skillyard.documents.kinds.docx import read_docx
+from skillyard.documents.kinds.eml import read_eml
+from skillyard.documents.kinds.html import read_html
+from skillyard.documents.kinds.image import read_image
+from skillyard.documents.kinds.pdf import read_pdf
+from skillyard.documents.kinds.pptx import read_pptx
+from skillyard.documents.kinds.text import read_csv, read_text
+from skillyard.documents.kinds.xlsx import read_xlsx
+
+__all__ = ["READERS", "Content", "Reader", "register_reader"]
+
+Reader = Callable[[bytes], Content]
+
+READERS: dict[str, Reader] = {
+    "pdf": read_pdf,
+    "docx": read_docx,
+    "xlsx": read_xlsx,
+    "pptx": read_pptx,
+    "html": read_html,
+    "eml": read_eml,
+    "csv": read_csv,
+    "md": read_text,
+    "txt": read_text,
+    "image": read_image,
+}
+
+
+def register_reader(kind: str, reader: Reader) -> None:
+    """Read documents of this kind so from now on, in this process."""
+    READERS[kind] = reader

@@ -1,0 +1,59 @@
+"""One document from bytes to pages, in this process and without a deadline: the pool's workers call it."""
+
+from skillyard.documents.decoding import clean
+from skillyard.documents.kinds import READERS, Content
+from skillyard.documents.language import detect_language, main_language
+from skillyard.documents.result import Parsed, ParsedPage, Refused, Rejected, doc_id_of, reject
+from skillyard.documents.sniff import FileType, mime_of_unsupported, sniff
+from skillyard.documents.titles import first_line, stated_title
+
+MAX_DOCUMENT_BYTES = 256 * 1024**2
+
+
+def parse_document(data: bytes, name: str) -> Parsed | Rejected:
+    """Return the document's pages, or why it has none. Nothing that its bytes hold makes this raise."""
+    doc_id = doc_id_of(data)
+    found = identify(data, name, doc_id)
+    return found if isinstance(found, Rejected) else read_as(found, data, doc_id)
+
+
+def identify(data: bytes, name: str, doc_id: str) -> FileType | Rejected:
+    """Return what the document is, or the reject of one that we do not read."""
+    if len(data) > MAX_DOCUMENT_BYTES:
+        return reject(
+            doc_id, "unknown", "application/octet-stream", "too_large", f"{len(data):,} bytes, allowed are {MAX_DOCUMENT_BYTES:,}"
+        )
+    try:
+        return sniff(data, name)
+    except Refused as error:
+        return reject(doc_id, "unknown", mime_of_unsupported(data), error.error_kind, error.found)
+
+
+def read_as(found: FileType, data: bytes, doc_id: str) -> Parsed | Rejected:
+    """Read the document as the kind it is."""
+    try:
+        return _to_parsed(found, READERS[found.kind](data), doc_id)
+    except Refused as error:
+        return reject(doc_id, found.kind, found.mime_type, error.error_kind, error.found)
+    except MemoryError:
+        return reject(doc_id, found.kind, found.mime_type, "out_of_memory", "an allocation failed")
+    except ImportError:
+        raise  # our installation is broken, not the document
+    except Exception as error:
+        return reject(doc_id, found.kind, found.mime_type, "corrupt", f"{type(error).__name__}: {error}")
+
+
+def _to_parsed(found: FileType, content: Content, doc_id: str) -> Parsed:
+    pages = tuple(_to_page(number, text, content.parser) for number, text in enumerate(content.texts, start=1))
+    language = main_language((page.language, page.n_chars) for page in pages)
+    title = stated_title(content.title)
+    if title is None and content.has_heading:
+        title = first_line(next((page.text for page in pages if page.text), ""))
+    return Parsed(doc_id, found.kind, found.mime_type, clean(title) if title else None, language, pages)
+
+
+def _to_page(page_no: int, raw: str | None, parser: str) -> ParsedPage:
+    text = clean(raw or "")
+    if raw is None:
+        parser = f"{parser}: page unreadable"
+    return ParsedPage(page_no, text, len(text), detect_language(text), "text" if text else "no_text", parser)

@@ -1,0 +1,110 @@
+"""Parse documents in processes of their own: one that hangs, grows or dies takes nothing with it but itself.
+
+Workers are started as fresh interpreters, not by ``multiprocessing``: a forked one would inherit the threads and locks of an Airflow
+task, a spawned one would import the caller's ``__main__``, and both are forbidden in a daemonic process such as a Celery worker's.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import wait
+from types import TracebackType
+
+from skillyard.documents.process import Job, WorkerProcess
+from skillyard.documents.result import Parsed, Rejected, doc_id_of
+
+POLL_S = 0.02
+"""How often memory and deadlines are looked at; a parser fills about 10 MB meanwhile."""
+
+Item = tuple[str, str, bytes | Callable[[], bytes]]
+"""A key of the caller's, the document's name, and its bytes or how to load them."""
+
+
+class ParsePool:
+    """``n_workers`` processes; each document has ``deadline_s`` seconds and ``memory_mb`` MiB of resident memory.
+
+    A context manager. ``parse`` holds one document per worker in memory, whatever the number of items.
+    """
+
+    def __init__(self, n_workers: int = 2, deadline_s: float = 60.0, memory_mb: int = 1024, recycle_after: int = 500) -> None:
+        if n_workers < 1 or deadline_s <= 0 or memory_mb < 128:
+            raise ValueError(
+                f"a pool of {n_workers} workers, {deadline_s} s and {memory_mb} MiB: at least 1, more than 0 and 128 are needed."
+            )
+        self._n_workers, self._deadline_s, self._memory_mb, self._recycle_after = n_workers, deadline_s, memory_mb, recycle_after
+        self._workers: list[WorkerProcess] = []
+
+    def __enter__(self) -> "ParsePool":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every worker."""
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
+
+    def parse(self, items: Iterable[Item]) -> Iterator[tuple[str, Parsed | Rejected]]:
+        """Yield each item's key once with its result, in the order in which they finish.
+
+        Items are taken, and their bytes loaded, only when a worker is free. An error raised by loading ends the parse.
+        """
+        source = iter(items)
+        is_over = False
+        try:
+            while True:
+                while not is_over and (worker := self._free_worker()):
+                    try:
+                        key, name, data = next(source)
+                    except StopIteration:
+                        is_over = True
+                        break
+                    self._hand_over(worker, key, name, data() if callable(data) else data)
+                if is_over and not self._busy():
+                    return
+                yield from self._collect()
+        finally:
+            for worker in self._busy():
+                self._remove(worker)
+
+    def _busy(self) -> list[WorkerProcess]:
+        return [worker for worker in self._workers if worker.job is not None]
+
+    def _free_worker(self) -> WorkerProcess | None:
+        """Return an idle worker that is ready; see to it that there are as many workers as there may be."""
+        while len(self._workers) < self._n_workers:
+            self._workers.append(WorkerProcess(self._memory_mb))
+        if not any(worker.has_started for worker in self._workers):
+            self._workers[0].wait_ready()
+        for worker in self._workers:
+            if worker.job is None and worker.is_ready():
+                return worker
+        return None
+
+    def _hand_over(self, worker: WorkerProcess, key: str, name: str, data: bytes) -> None:
+        """Give a document to a worker; to a fresh one when that died idle, which is not the document's fault."""
+        job = Job(key, name, doc_id_of(data), time.monotonic(), self._deadline_s)
+        if not worker.take(job, data):
+            self._remove(worker)
+            self._workers.append(worker := WorkerProcess(self._memory_mb))
+            worker.wait_ready()
+            job.started_at = time.monotonic()
+            worker.take(job, data)
+
+    def _collect(self) -> Iterator[tuple[str, Parsed | Rejected]]:
+        """Yield what is there after at most a moment; look after the workers that are still at it."""
+        found = wait([worker.connection for worker in self._workers if worker.job or not worker.has_started], POLL_S)
+        for worker in self._busy():
+            job = worker.job
+            assert job is not None
+            result = worker.receive() if worker.connection in found else worker.check_limits()
+            if result is None:
+                continue
+            if worker.is_spent or worker.n_done >= self._recycle_after:
+                self._remove(worker)
+            yield job.key, result
+
+    def _remove(self, worker: WorkerProcess) -> None:
+        worker.end()
+        self._workers.remove(worker)

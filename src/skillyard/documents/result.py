@@ -1,0 +1,69 @@
+"""What parsing a document gives: its pages, or why there are none."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+ERROR_KINDS = {
+    "password_required": "encrypted: remove the password and put the document into the inbox again",
+    "corrupt": "not readable as what it is: export it again from its source",
+    "unsupported_type": "not a document we read: convert it to PDF, DOCX, PPTX, XLSX, CSV, HTML, EML, TXT, MD, PNG, JPEG or TIFF",
+    "empty": "no bytes, or nothing but white space",
+    "too_large": "larger than we read, as it is or once unpacked: split it",
+    "timed_out": "the parser did not finish within its deadline",
+    "out_of_memory": "the parser needed more memory than it is given",
+    "crashed": "the parser's process died on it",
+}
+"""Every way in which a document can be refused, and what it means."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedPage:
+    """One page; ``text`` is empty when ``status`` is ``no_text`` (an image or a scan without a text layer)."""
+
+    page_no: int
+    text: str
+    n_chars: int
+    language: str | None
+    status: str
+    parser: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A document that was read. It has at least one page; all of them may be ``no_text``."""
+
+    doc_id: str
+    kind: str
+    mime_type: str
+    title: str | None
+    language: str | None
+    pages: tuple[ParsedPage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A document that could not be read; ``error_kind`` is a key of ``ERROR_KINDS``."""
+
+    doc_id: str
+    kind: str
+    mime_type: str
+    error_kind: str
+    error_message: str
+
+
+class Refused(Exception):
+    """Raised by a reader that knows why it cannot read a document; becomes a ``Rejected``."""
+
+    def __init__(self, error_kind: str, found: str) -> None:
+        self.error_kind, self.found = error_kind, found
+        super().__init__(error_kind, found)
+
+
+def reject(doc_id: str, kind: str, mime_type: str, error_kind: str, found: str) -> Rejected:
+    """Return a reject whose message says what was found and what that means."""
+    return Rejected(doc_id, kind, mime_type, error_kind, f"{found[:500].strip().rstrip('.')} ({ERROR_KINDS[error_kind]}).")
+
+
+def doc_id_of(data: bytes) -> str:
+    """Return the document's id: the sha256 of its bytes."""
+    return sha256(data).hexdigest()

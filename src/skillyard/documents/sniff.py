@@ -1,0 +1,125 @@
+"""What a document is, by its content. Its name decides only between kinds of text that look alike."""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from skillyard.documents.decoding import HEAD_BYTES, decode
+from skillyard.documents.result import Refused
+
+MIME_TYPES = {
+    "pdf": "application/pdf",
+    "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "html": "text/html",
+    "eml": "message/rfc822",
+    "csv": "text/csv",
+    "md": "text/markdown",
+    "txt": "text/plain",
+}
+IMAGES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"II*\0", "image/tiff"), (b"MM\0*", "image/tiff"))
+OFFICE_FOLDERS = {b"word/": "docx", b"xl/": "xlsx", b"ppt/": "pptx"}
+OFFICE_MEMBER = re.compile(rb"PK\x03\x04.{26}(word/|xl/|ppt/)", re.S)
+OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+UNSUPPORTED = (
+    (OLE2, "application/x-ole-storage"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"{\\rtf", "application/rtf"),
+    (b"\x7fELF", "application/x-executable"),
+    (b"MZ", "application/x-dosexec"),
+    (b"GIF8", "image/gif"),
+    (b"RIFF", "image/webp or other RIFF media"),
+    (b"BM", "image/bmp"),
+    (b"\x1f\x8b", "application/gzip"),
+    (b"7z\xbc\xaf", "application/x-7z-compressed"),
+    (b"Rar!", "application/vnd.rar"),
+)
+"""Names for what is refused in any case."""
+
+TEXT_SUFFIXES = {".txt": "txt", ".text": "txt", ".md": "md", ".markdown": "md", ".csv": "csv", ".tsv": "csv"}
+HTML_START = re.compile(r"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
+HTML_TAG = re.compile(r"<(?:p|div|table|h[1-6]|ul|ol|a|br|span|title|meta)\b[^>]*>", re.I)
+HEADER = re.compile(r"^([A-Za-z][A-Za-z-]{1,60}):[ \t]", re.M)
+MAIL_HEADERS = frozenset({"from", "to", "cc", "subject", "date", "received", "message-id", "mime-version", "return-path", "delivered-to"})
+TRANSPORT_HEADERS = frozenset({"received", "message-id", "mime-version", "return-path", "delivered-to"})
+"""Headers that a person who types "From:" into a note does not write."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileType:
+    """A document's kind (a key of the readers) and MIME type."""
+
+    kind: str
+    mime_type: str
+
+
+def sniff(data: bytes, name: str) -> FileType:
+    """Return what the bytes are. ``Refused`` when they are empty, encrypted as a whole, or nothing we read."""
+    if not data.strip():
+        raise Refused("empty", f"{len(data)} bytes")
+    kind = _binary_kind(data)
+    if kind is None:
+        text = decode(data[:HEAD_BYTES])
+        if text is None:
+            raise Refused("unsupported_type", f"the content is {mime_of_unsupported(data)}")
+        if not text.strip("\ufeff\0 \t\r\n"):
+            raise Refused("empty", f"{len(data)} bytes")
+        kind = _text_kind(text, PurePosixPath(name).suffix.lower())
+    return FileType(kind, MIME_TYPES.get(kind) or next(mime for mark, mime in IMAGES if data.startswith(mark)))
+
+
+def mime_of_unsupported(data: bytes) -> str:
+    """Return a name for bytes that are no document of ours."""
+    return next((mime for mark, mime in UNSUPPORTED if data.startswith(mark)), "application/octet-stream")
+
+
+def _binary_kind(data: bytes) -> str | None:
+    if _is_pdf(data):
+        return "pdf"
+    if any(data.startswith(mark) for mark, _ in IMAGES):
+        return "image"
+    if data.startswith(b"PK\x03\x04"):
+        return _office_kind(data)
+    if data.startswith(OLE2):
+        if "EncryptedPackage".encode("utf-16-le") in data:
+            raise Refused("password_required", "an encrypted Office document")
+        raise Refused("unsupported_type", "the content is an Office document of before 2007 or an Outlook message")
+    if data.startswith(b"{\\rtf"):
+        raise Refused("unsupported_type", "the content is application/rtf")
+    return None
+
+
+def _is_pdf(data: bytes) -> bool:
+    """A PDF begins so, or has its header a little later and a PDF's objects after it: a text about PDFs has not."""
+    at = data.find(b"%PDF-", 0, HEAD_BYTES)
+    return at == 0 or (at > 0 and any(mark in data for mark in (b"endobj", b"startxref")))
+
+
+def _office_kind(data: bytes) -> str:
+    """Return the kind by the first member in such a folder: any later one may belong to a document embedded in this one.
+
+    Names in a zip are stored as they are, so this works for a truncated one too.
+    """
+    found = OFFICE_MEMBER.search(data) if b"[Content_Types].xml" in data else None
+    if found:
+        return OFFICE_FOLDERS[found.group(1)]
+    raise Refused("unsupported_type", "the content is application/zip, not an Office document")
+
+
+def _text_kind(text: str, suffix: str) -> str:
+    if HTML_START.match(text) or (suffix in (".html", ".htm", ".xhtml") and HTML_TAG.search(text)):
+        return "html"
+    if _is_mail(text, suffix):
+        return "eml"
+    return TEXT_SUFFIXES.get(suffix, "txt")
+
+
+def _is_mail(text: str, suffix: str) -> bool:
+    head = re.split(r"\r?\n\r?\n", text.lstrip("\ufeff"), maxsplit=1)[0]
+    if not HEADER.match(head):
+        return False
+    found = {name.lower() for name in HEADER.findall(head)} & MAIL_HEADERS
+    if suffix in (".eml", ".mbox"):
+        return bool(found)
+    return len(found) >= 3 and bool(found & TRANSPORT_HEADERS)
