@@ -76,9 +76,7 @@ def _analyser() -> Any:
     registry.add_recognizer(_phone_recogniser(PHONE_REGIONS, NATIONAL_SCORE))
     registry.add_recognizer(_phone_recogniser(("ZZ",), INTERNATIONAL_SCORE))
     registry.add_recognizer(_email_recogniser())
-    return AnalyzerEngine(
-        registry=registry, nlp_engine=_pipeline(), supported_languages=[LANGUAGE], default_score_threshold=MIN_SCORE
-    )
+    return AnalyzerEngine(registry=registry, nlp_engine=_pipeline(), supported_languages=[LANGUAGE], default_score_threshold=MIN_SCORE)
 
 
 def _phone_recogniser(regions: tuple[str, ...], score: float) -> Any:

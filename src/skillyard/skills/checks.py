@@ -205,7 +205,7 @@ def language_of(text: str) -> tuple[str, bool]:
 
 def plain(text: str) -> str:
     """Return text as quotes are compared: one space between words, straight quotation marks, no case."""
-    straight = text.translate(str.maketrans("“”„«»‘’‚", "\"\"\"\"\"'''"))
+    straight = text.translate(str.maketrans("“”„«»‘’‚", '"""""\'\'\''))
     return " ".join(straight.casefold().split()).strip("\"' ")
 
 

@@ -88,8 +88,6 @@ def _case_problems(skill: Skill) -> Iterator[Problem]:
         n_cases = len(load_cases(skill))
     except SkillError as error:
         yield _problem(error)
-    except KeyError:
-        return  # the schema has no properties, which is a problem of its own above
     else:
         if n_cases < MIN_CASES[skill.kind]:
             message = f"found {n_cases}. At least {MIN_CASES[skill.kind]} are needed for kind {skill.kind}"

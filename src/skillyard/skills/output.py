@@ -24,7 +24,7 @@ def parse_output(skill: Skill, raw: str, finish_reason: str | None = None) -> di
         raise _not_json(raw, finish_reason, error) from None
     if isinstance(value, dict):
         _drop_repeats(value, skill.output_schema)
-    _validate(skill, value)
+    validate_output(skill, value)
     assert isinstance(value, dict)
     return value
 
@@ -80,8 +80,8 @@ def _drop_repeats(value: dict[str, Any], schema: Mapping[str, Any]) -> None:
             value[name] = [item for i, item in enumerate(value[name]) if item not in value[name][:i]]
 
 
-def _validate(skill: Skill, value: Any) -> None:
-    """Raise OutputError for the first place where the value breaks the schema."""
+def validate_output(skill: Skill, value: Any) -> None:
+    """Raise OutputError, kind schema_error, for the first place where a value breaks the skill's schema."""
     error = next(_validator(skill).iter_errors(value), None)
     if error is not None:
         where = ".".join(str(part) for part in error.absolute_path) or "the top"

@@ -69,7 +69,7 @@ def _problems(schema: Any, where: str, depth: int) -> Iterator[tuple[str, str]]:
     types = _types(schema)
     real = [t for t in types if t != "null"]
     if len(real) != 1 or real[0] not in TYPES or len(types) > 2:
-        yield f"{where}.type", f"found {schema.get('type')!r}. Allowed: one of {', '.join(TYPES)}, or [that, \"null\"]"
+        yield f"{where}.type", f'found {schema.get("type")!r}. Allowed: one of {", ".join(TYPES)}, or [that, "null"]'
         return
     allowed = ("type", "description", *KEYWORDS[real[0]])
     for key in schema:
@@ -95,7 +95,10 @@ def _object_problems(schema: dict[str, Any], where: str, depth: int) -> Iterator
         yield f"{where}.additionalProperties", f"found {schema.get('additionalProperties')!r}. Allowed: false"
     required = schema.get("required")
     if not isinstance(required, list) or sorted(required) != sorted(properties):
-        yield f"{where}.required", f"found {required!r}. Allowed: every property, here {', '.join(properties)} (what may be absent is nullable)"
+        yield (
+            f"{where}.required",
+            f"found {required!r}. Allowed: every property, here {', '.join(properties)} (what may be absent is nullable)",
+        )
     for name, sub in properties.items():
         yield from _problems(sub, f"{where}.properties.{name}", depth + 1)
 

@@ -125,10 +125,13 @@ class Skill:
 
     @cached_property
     def output_schema(self) -> dict[str, Any]:
-        """The JSON Schema of one output, enums filled from the labels."""
-        from skillyard.skills.schema import fill_enums
+        """The JSON Schema of one output, enums filled from the labels; SkillError when a provider would refuse it."""
+        from skillyard.skills.schema import fill_enums, schema_problems
 
-        return fill_enums(self.declared_schema, self.labels or {}, str(self.folder / "skill.yaml"))
+        file = str(self.folder / "skill.yaml")
+        for field, message in schema_problems(self.declared_schema):
+            raise SkillError(file, field, message)
+        return fill_enums(self.declared_schema, self.labels or {}, file)
 
     @cached_property
     def request_schema(self) -> dict[str, Any]:
@@ -163,7 +166,10 @@ class Skill:
         return messages(self, text, self.with_defaults(parameters))
 
     def run_library(self, text: str, parameters: Mapping[str, Any] = {}) -> dict[str, Any]:
-        """Return what ``handler.py`` in the folder makes of the text."""
+        """Return what ``handler.py`` in the folder makes of the text; OutputError when that breaks the schema."""
         from skillyard.skills.handler import load_handler
+        from skillyard.skills.output import validate_output
 
-        return load_handler(self.folder)(text, self.with_defaults(parameters))
+        value = load_handler(self.folder)(text, self.with_defaults(parameters))
+        validate_output(self, value)
+        return value

