@@ -139,18 +139,24 @@ def _move_away(lake: Lake, key: str) -> None:
     lake.storage.delete(key)
 
 
-def _apply(table: Table, current: Manifest, change: Change) -> Manifest:
+def merged_schema(table: Table, current: Manifest) -> pa.Schema:
+    """Return the columns of the table's schema and of what it holds; a column that one of them lacks may be null."""
     try:
-        schema = pa.unify_schemas([table.schema, current.schema])
-    except pa.ArrowInvalid as error:
+        merged = pa.unify_schemas([table.schema, current.schema])
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise SchemaMismatch(
-            f"{table.name} holds other types than its schema has now: {error}. Raise output_major in skill.yaml: a type that "
+            f"{table.name} holds other types than its schema has now: {error}. Raise output.major in skill.yaml: a type that "
             "changes is a new table."
         ) from error
+    shared = set(table.schema.names) & set(current.schema.names)
+    return pa.schema([field if field.name in shared else field.with_nullable(True) for field in merged])
+
+
+def _apply(table: Table, current: Manifest, change: Change) -> Manifest:
     kept = {key: n for key, n in current.files.items() if key not in change.removed}
     return replace(
         current,
-        schema=schema,
+        schema=merged_schema(table, current),
         files=kept | {key: n for key, (_, n) in change.added.items()},
         parts=dict(current.parts) | dict([change.part] if change.part else []),
         staged=tuple(sorted(change.added)),

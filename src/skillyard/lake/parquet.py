@@ -21,4 +21,5 @@ def decode(data: bytes) -> pa.Table:
 
 def stored_hash(data: bytes) -> str:
     """Return the row hash in a file's footer, empty when it has none."""
-    return (pq.read_schema(pa.BufferReader(data)).metadata or {}).get(ROW_HASH.encode(), b"").decode()
+    found: bytes = (pq.read_schema(pa.BufferReader(data)).metadata or {}).get(ROW_HASH.encode(), b"")
+    return found.decode()

@@ -1,37 +1,24 @@
 """Rows into tables, so that a crash, a retry or two writers at once never lose, double or half-show a row.
 
 *Appended* tables get one object per part and day, written only if absent. *Recomputed* tables have one object per day, replaced
-as a whole. *Results* are in ``replace.py``.
-
-A retry may run on another UTC day than the first try. The first try therefore stores the clock columns of its rows with their keys in
-``_parts/<table>/<part>.parquet`` before it writes anything else; every later try of the same part takes its clock columns from
-there, and so writes the same rows under the same names, whenever it runs.
+as a whole. *Results* follow a manifest (``replace.py``).
 """
 
-import re
-from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
 
-from skillyard.errors import ConfigError, PublishConflict, SchemaMismatch, StorageError
+from skillyard.errors import SchemaMismatch, StorageError
 from skillyard.lake.lake import Lake
-from skillyard.lake.parquet import ROW_HASH, decode, encode, stored_hash
-from skillyard.lake.rows import CLOCKS, by_day, conform, row_hash
+from skillyard.lake.parquet import ROW_HASH, encode, stored_hash
+from skillyard.lake.parts import Committed, conflict, fix_clocks
+from skillyard.lake.replace import mark_stale, replace_rows
+from skillyard.lake.rows import by_day, conform, row_hash
 from skillyard.lake.tables import Table
 
+__all__ = ["Committed", "append", "mark_stale", "replace_partition", "replace_rows"]
+
 REPLACE_TRIES = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """One object that now holds rows of a part."""
-
-    key: str
-    n_rows: int
-    """Rows of this part in it."""
-    is_new: bool
-    """False when an earlier try had already committed the same rows."""
 
 
 def append(lake: Lake, table: Table, rows: pa.Table, part: str) -> list[Committed]:
@@ -68,39 +55,3 @@ def replace_partition(lake: Lake, table: Table, day: date, rows: pa.Table) -> Co
         if lake.storage.replace_if_match(key, encode(rows, **{ROW_HASH: wanted}), found.etag if found else None):
             return Committed(key, rows.num_rows, True)
     raise StorageError(f"{lake.storage.uri(key)} was replaced by others {REPLACE_TRIES} times while this run tried to: try again.")
-
-
-def fix_clocks(lake: Lake, table: Table, rows: pa.Table, part: str) -> pa.Table:
-    """Return the rows with the clock columns of the first try of this part; the first try stores its own."""
-    check_part(part)
-    clocks = [name for name in table.schema.names if name in CLOCKS]
-    if not clocks or rows.num_rows == 0:
-        return rows
-    order = [(name, "ascending") for name in table.key]
-    rows, wanted = rows.sort_by(order), row_hash(table, rows)
-    key = f"_parts/{table.name}/{part}.parquet"
-    if lake.storage.put_if_absent(key, encode(rows.select([*table.key, *clocks]), **{ROW_HASH: wanted})) is not None:
-        return rows
-    stored = lake.storage.get(key)
-    if stored_hash(stored) != wanted:
-        raise conflict(lake, key, part)
-    first = decode(stored)
-    for name in clocks:
-        position = table.schema.get_field_index(name)
-        rows = rows.set_column(position, table.schema.field(position), first.column(name))
-    return rows
-
-
-def check_part(part: str) -> str:
-    """Return the part's name if it can stand in an object's name."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", part):
-        raise ConfigError(f"{part!r} cannot name a part: letters, digits, '.', '_' and '-' are allowed, the first a letter or digit.")
-    return part
-
-
-def conflict(lake: Lake, key: str, part: str) -> PublishConflict:
-    """Return the error of two runs that claim the same part with different rows."""
-    return PublishConflict(
-        f"{lake.storage.uri(key)} exists with other rows than the part {part!r} has now: two different runs claim the same name, "
-        "or a re-run made other rows. What was published stands; give the new rows a part name of their own."
-    )
