@@ -1,0 +1,73 @@
+"""Documents in: find what is new in the inbox, parse it, publish ``documents``, ``pages`` and ``rejects``."""
+
+from datetime import timedelta
+
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.sdk import Asset, AssetAlias, TriggerRule, dag, task
+from airflow.sdk.exceptions import AirflowFailException
+from skillyard_airflow.errors import engine
+from skillyard_airflow.forms import ingest_form
+
+DOCUMENTS = Asset("documents")
+ANNOUNCED = AssetAlias("ingest_documents")
+
+DOC = """
+### Triage
+- **What it does**: lists the inbox, parses documents that are new or changed (in parallel, in the pool `parse`), and publishes the tables
+  `documents`, `pages` and `rejects`. The Asset `documents` is sent only when something new was published; enabled skills follow it.
+- **discover is green and the rest is skipped**: nothing is new. That is success.
+- **discover is red**: the inbox does not exist or cannot be read, or the lake cannot be written. The last line of its log says which.
+- **parse_shard is red**: a whole shard failed, not one document: a bad document becomes a row of `rejects` and never stops a run.
+  The other shards are published all the same; trigger the DAG again and only what is missing is parsed.
+- **publish is red**: the rows broke an expectation and nothing was published. The log names it, with sample rows; the site is under
+  `_quality/` on the lake.
+- **Where the tables are**: `<lake>/documents`, `<lake>/pages`, `<lake>/rejects`; see `skillyard lake tables`.
+"""
+
+
+@dag(
+    schedule=None,
+    max_active_runs=1,
+    doc_md=DOC,
+    tags=["ingestion"],
+    params=ingest_form(),
+    default_args={"owner": "skillyard", "retries": 2, "retry_delay": timedelta(seconds=10), "execution_timeout": timedelta(hours=1)},
+)
+def ingest_documents():
+    @task.short_circuit
+    def discover(run_id: str, params: dict, ti) -> list[str]:
+        from skillyard.running.ingest import discover, ingest_shards
+
+        with engine() as settings:
+            plan = discover(settings, run_id, prefix=params["prefix"], limit=params["limit"], force=params["force"])
+            print(f"{plan.n_listed} documents in {settings.inbox}, {plan.n_new} of them new, in {plan.n_shards} shards")
+            ti.xcom_push("run_key", plan.run_key)
+            return ingest_shards(settings, plan.run_key)
+
+    @task(pool="parse", queue="parse", max_active_tis_per_dagrun=16)
+    def parse_shard(shard_key: str) -> None:
+        from skillyard.running.ingest import parse_shard
+
+        with engine() as settings:
+            print(parse_shard(settings, shard_key, print))
+
+    @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[ANNOUNCED])
+    def publish(ti, outlet_events) -> dict:
+        from skillyard.running.ingest import publish_documents
+
+        run_key = ti.xcom_pull("discover", key="run_key")
+        if run_key is None:
+            raise AirflowFailException("nothing was discovered: see the log of discover.")
+        with engine() as settings:
+            report = publish_documents(settings, run_key)
+        if report.n_new:
+            outlet_events[ANNOUNCED].add(DOCUMENTS)
+        return {"n_documents": report.n_documents, "n_new": report.n_new, "n_pages": report.n_pages, "rejects": report.rejects}
+
+    shards = parse_shard.expand(shard_key=discover())
+    # Nothing runs in finish: it cannot succeed when a shard failed, and so makes the state of the run true.
+    shards >> publish() >> (finish := EmptyOperator(task_id="finish"))
+    shards >> finish
+
+
+ingest_documents()

@@ -1,0 +1,1 @@
+"""The Airflow edge of Skillyard: thin, and light to import, because every Airflow process imports it."""

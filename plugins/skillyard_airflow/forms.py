@@ -1,0 +1,127 @@
+"""The trigger forms of the UI: every Param has a title, a description and a section, and refuses what is not allowed."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from airflow.sdk import Param
+
+from skillyard.skills.skill import TIERS, Parameter, Skill
+from skillyard.skills.teams import Team
+
+WHAT = "What to work on"
+HOW = "How"
+AGAIN = "Work again"
+OWN = "The skill's own parameters"
+JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+
+
+def ingest_form() -> dict[str, Param]:
+    """Return the form of ``ingest_documents``."""
+    return {
+        "prefix": _prefix(),
+        "limit": _limit("Read at most so many new documents. Empty: all of them."),
+        "force": Param(
+            False,
+            type="boolean",
+            title="Read again",
+            description="Parse documents again that have not changed since they were ingested.",
+            section=AGAIN,
+        ),
+    }
+
+
+def skill_form(skill: Skill, teams: Mapping[str, Team]) -> dict[str, Param]:
+    """Return the form of a skill's DAG: the fields every skill has, those of tiers where it uses any, and its own."""
+    form = {
+        "prefix": _prefix(),
+        "limit": _limit("Answer only the first so many items, by item_id. Empty: every item that is pending."),
+        "team": Param(
+            skill.owner,
+            enum=sorted({skill.owner, *teams}),
+            values_display={name: team.title for name, team in sorted(teams.items())},
+            title="Team that pays",
+            description="Its name stands in the ledger and in cost_daily.",
+            section=HOW,
+        ),
+        "deadline": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Deadline",
+            description="Items not begun by then stay pending. Empty: no deadline.",
+            section=HOW,
+        ),
+    }
+    if skill.kind != "library":
+        form["first_tier"] = _first_tier(skill)
+    return form | _again() | {name: _own(parameter) for name, parameter in sorted(skill.parameters.items())}
+
+
+def read_skill_form(params: Mapping[str, Any], skill: Skill) -> dict[str, Any]:
+    """Return a submitted form as the fields of a ``PlanRequest``."""
+    tier, deadline = params.get("first_tier", "auto"), params["deadline"]
+    return {
+        "source_prefix": params["prefix"],
+        "limit": params["limit"],
+        "force": params["force"],
+        "first_tier": None if tier == "auto" else tier,
+        "team": params["team"],
+        "deadline": datetime.fromisoformat(deadline) if deadline else None,
+        "reprocess": params["reprocess"],
+        "retry_rejects": params["retry_rejects"] or None,
+        "parameters": {name: params[name] for name in skill.parameters},
+    }
+
+
+def _prefix() -> Param:
+    return Param("", type="string", title="Source prefix", description="Only documents whose path below the inbox begins so.", section=WHAT)
+
+
+def _limit(description: str) -> Param:
+    return Param(None, type=["null", "integer"], minimum=1, title="Limit", description=description, section=WHAT)
+
+
+def _first_tier(skill: Skill) -> Param:
+    tiers = TIERS[: TIERS.index(skill.tier_max) + 1]
+    return Param(
+        "auto",
+        enum=["auto", *tiers],
+        values_display={"auto": "as routed, item by item", **{tier: f"begin on {tier}" for tier in tiers}},
+        title="First tier",
+        description=f"Where every item begins. Escalation goes up to {skill.tier_max}.",
+        section=HOW,
+    )
+
+
+def _again() -> dict[str, Param]:
+    return {
+        "reprocess": Param(
+            "none",
+            type="string",
+            pattern=r"^(none|stale|all|sample:[1-9][0-9]*)$",
+            title="Reprocess",
+            description="Results made before the skill was edited stay as they are (none). stale asks all of those again, sample:N the "
+            "first N of them, all every item. The plan task's log says what it would cost.",
+            section=AGAIN,
+        ),
+        "retry_rejects": Param(
+            "",
+            type="string",
+            title="Retry rejects",
+            description="An error_kind of the table rejects whose items are tried again, or any. Empty: rejects are final.",
+            section=AGAIN,
+        ),
+        "force": Param(
+            False,
+            type="boolean",
+            title="Answer again",
+            description="Answer items again that already have a result or a reject.",
+            section=AGAIN,
+        ),
+    }
+
+
+def _own(parameter: Parameter) -> Param:
+    choices: dict[str, Any] = {"enum": list(parameter.allowed)} if parameter.allowed else {"type": JSON_TYPES[type(parameter.default)]}
+    return Param(parameter.default, title=parameter.title, description=parameter.description, section=OWN, **choices)
