@@ -13,6 +13,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from skillyard.settings import Settings
+from skillyard.skills import Catalogue
 from tests.deploy.stack import COMPOSE, COMPOSE_TEXT, ENV_EXAMPLE, OWN_SERVICES, ROOT, SERVICES, VARIABLE, example_values, interpolated
 
 ONE_SHOT = {"storage-setup", "airflow-setup"}
@@ -94,6 +95,15 @@ def test_the_settings_are_those_the_engine_reads() -> None:
     assert settings.inbox == "s3://skillyard/inbox"
     assert settings.state == "postgresql+psycopg2://skillyard:secret@postgres:5432/skillyard"
     assert settings.profile == "embedded"
+
+
+def test_the_worker_serves_every_queue_that_a_task_names() -> None:
+    command = SERVICES["worker"]["command"]
+    served = set(command[command.index("--queues") + 1].split(","))
+    catalogue = Catalogue(ROOT / "include")
+    lanes = {f"lane_{lane}" for name in catalogue.names() for lane in catalogue.load(name).lanes}
+    named = {name for path in (ROOT / "dags").glob("*.py") for name in re.findall(r'queue="(\w+)"', path.read_text())}
+    assert lanes | named | {"default"} <= served
 
 
 def test_every_airflow_setting_exists_in_this_airflow() -> None:
