@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 MIN_LETTERS = 15
 MIN_SCORE = 0.2
-SAMPLE_CHARS = 3000
+SAMPLE_CHARS = 1000
 
 
 def detect_language(text: str) -> str | None:

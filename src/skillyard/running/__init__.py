@@ -1,0 +1,1 @@
+"""Runs: documents in, items planned, routed, answered and published, every one of them accounted for."""
