@@ -85,7 +85,7 @@ def test_an_answer_carries_disjoint_meters_and_our_call_id(simulator: Simulator)
     line = simulator.bill()["lines"][0]
     assert line["call_id"] == "call-1"
     assert reply.usage.input_tokens > 0 and reply.usage.cache_read_tokens > 0
-    assert reply.usage.input_tokens + reply.usage.cache_read_tokens == line["prompt_tokens"]
+    assert (reply.usage.input_tokens, reply.usage.cache_read_tokens) == (line["input_tokens"], line["cache_read_tokens"])
 
 
 def test_a_refusal_is_an_answer_that_was_paid(simulator: Simulator) -> None:

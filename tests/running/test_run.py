@@ -11,9 +11,9 @@ import pytest
 from skillyard.errors import ConfigError, MissingKey, RunIncomplete, RunLocked, UnknownName, Unpriced
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
+from skillyard.running.pipeline import run_skill
 from skillyard.running.plan import plan_run
 from skillyard.running.publish import RunReport, finish_run, publish_run
-from skillyard.running.pipeline import run_skill
 from skillyard.running.route import lane_shards, route_run
 from skillyard.running.runs import PlanRequest, RunPlan
 from skillyard.running.shard import run_shard
@@ -101,13 +101,15 @@ def test_faults_that_pass_are_retried_and_every_attempt_stands_in_the_ledger(set
     assert settled_usd(lake) == Decimal(simulator.bill()["total_usd"])
 
 
-def test_a_cut_answer_is_unknown_and_the_bill_is_the_ledger_plus_exactly_those(settings: Settings, lake: Lake, simulator: Simulator) -> None:
+def test_a_cut_answer_is_unknown_and_the_bill_is_the_ledger_plus_exactly_those(
+    settings: Settings, lake: Lake, simulator: Simulator
+) -> None:
     simulator.configure(rules=[{"fault": "cut_after", "nth": [2]}])
     report = go(settings, "r1", limit=4)
     calls = read(lake, "llm_calls").to_pylist()
     unknown = {c["call_id"] for c in calls if c["status"] == "unknown"}
     bill = simulator.bill()
-    extra = sum((Decimal(line["usd"]) for line in bill["lines"] if line["call_id"] in unknown), Decimal(0))
+    extra = sum((Decimal(line["amount_usd"]) for line in bill["lines"] if line["call_id"] in unknown), Decimal(0))
     assert (report.n_unknown, len(unknown)) == (1, 1)
     assert all(c["cost_usd"] is None and c["reserved_usd"] >= extra for c in calls if c["status"] == "unknown")
     assert settled_usd(lake) + extra == Decimal(bill["total_usd"])
@@ -220,7 +222,9 @@ def test_a_model_without_a_price_is_never_called(settings: Settings, lake: Lake,
     assert simulator.calls() == []
 
 
-def test_a_lake_that_cannot_be_written_is_found_before_any_call(settings: Settings, lake: Lake, simulator: Simulator, tmp_path: Path) -> None:
+def test_a_lake_that_cannot_be_written_is_found_before_any_call(
+    settings: Settings, lake: Lake, simulator: Simulator, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(Exception, match="file"):
         plan(replace(settings, lake=(tmp_path / "file" / "lake").as_uri()))

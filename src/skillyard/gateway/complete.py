@@ -148,9 +148,7 @@ class Gateway:
         ledger.record_sent(self._engine, row)
         started = time.monotonic()
         try:
-            reply = await send(
-                deployment, request.messages, request.schema, request.skill, request.max_tokens, request.timeout_s, call_id
-            )
+            reply = await send(deployment, request.messages, request.schema, request.skill, request.max_tokens, request.timeout_s, call_id)
         except CallFailed as failure:
             status = "unknown" if failure.is_billed_unknown else "failed"
             ledger.close_attempt(self._engine, call_id, status, failure.kind, _ms_since(started))
@@ -162,9 +160,7 @@ class Gateway:
     ) -> Answer:
         cost = self._prices.cost(deployment.model, reply.usage, sent_at)
         answer = Answer(call_id, reply.content, reply.refusal, reply.finish_reason, cost.usd, datetime.now(UTC))
-        ledger.settle(
-            self._engine, key, tier, answer, reply.usage, cost, provider_request_id=reply.request_id, latency_ms=latency_ms
-        )
+        ledger.settle(self._engine, key, tier, answer, reply.usage, cost, provider_request_id=reply.request_id, latency_ms=latency_ms)
         return answer
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Engine, RowMapping, func, insert, select, update
+from sqlalchemy import Engine, RowMapping, ScalarSelect, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
@@ -60,18 +60,18 @@ def find_answer(engine: Engine, key: AnswerKey, tier: str) -> Answer | None:
 
 
 def record_sent(engine: Engine, row: dict[str, Any]) -> None:
-    """Commit an attempt as ``sent``; its number continues the operation's, in this process or an earlier one."""
-    earlier = select(func.coalesce(func.max(ATTEMPTS.c.attempt_no), 0) + 1).where(ATTEMPTS.c.operation_id == row["operation_id"])
+    """Commit an attempt as ``sent``."""
     with engine.begin() as connection:
-        connection.execute(insert(ATTEMPTS).values(**row, status="sent", attempt_no=earlier.scalar_subquery()))
+        connection.execute(insert(ATTEMPTS).values(**row, status="sent", attempt_no=_next_attempt_no(row["operation_id"])))
 
 
 def record_cached(engine: Engine, row: dict[str, Any], answer: Answer) -> None:
     """Commit an answer that was taken from the cache: it cost nothing and saved what it once cost."""
     now = datetime.now(UTC)
     values = row | {"status": "cached", "reserved_usd": Decimal(0), "cost_usd": Decimal(0), "saved_usd": answer.cost_usd}
+    values |= {"sent_at": now, "settled_at": now, "latency_ms": 0}
     with engine.begin() as connection:
-        connection.execute(insert(ATTEMPTS).values(**values, attempt_no=0, sent_at=now, settled_at=now, latency_ms=0))
+        connection.execute(insert(ATTEMPTS).values(**values, attempt_no=_next_attempt_no(row["operation_id"])))
 
 
 def settle(engine: Engine, key: AnswerKey, tier: str, answer: Answer, usage: Usage, cost: Cost, **row: Any) -> None:
@@ -135,7 +135,7 @@ def claimed_parts(engine: Engine, skill: str, run_id: str) -> dict[str, bool]:
     c = ATTEMPTS.c
     query = select(c.drained_part, c.is_drained).distinct().where(*_of_run(skill, run_id), c.drained_part.is_not(None))
     with engine.connect() as connection:
-        return {part: is_drained for part, is_drained in connection.execute(query)}
+        return {row.drained_part: row.is_drained for row in connection.execute(query)}
 
 
 def part_rows(engine: Engine, part: str) -> Sequence[RowMapping]:
@@ -159,14 +159,23 @@ def totals(engine: Engine, skill: str, run_id: str) -> tuple[int, int, Decimal]:
     return n_calls, n_unknown, cost or Decimal(0)
 
 
-def mark_published(engine: Engine, skill: str, fingerprint: str, item_ids: Sequence[str]) -> None:
-    """Turn the journal entries of these items into cache entries: their result or reject stands in the lake."""
-    now = datetime.now(UTC)
+def end_journal(engine: Engine, skill: str, fingerprint: str, results: Sequence[str], rejects: Sequence[str]) -> None:
+    """Close the journal of items that stand in the lake: a result's answers become cache entries, a reject's are forgotten.
+
+    Nobody who tries a reject again wants the answers that failed.
+    """
     of_skill = (ANSWERS.c.skill == skill, ANSWERS.c.fingerprint == fingerprint, ANSWERS.c.published_at.is_(None))
+    cached = update(ANSWERS).values(published_at=datetime.now(UTC))
     with engine.begin() as connection:
-        for start in range(0, len(item_ids), 500):
-            some = ANSWERS.c.item_id.in_(item_ids[start : start + 500])
-            connection.execute(update(ANSWERS).where(*of_skill, some).values(published_at=now))
+        for statement, item_ids in ((cached, results), (delete(ANSWERS), rejects)):
+            for start in range(0, len(item_ids), 500):
+                connection.execute(statement.where(*of_skill, ANSWERS.c.item_id.in_(item_ids[start : start + 500])))
+
+
+def _next_attempt_no(operation_id: str) -> ScalarSelect[Any]:
+    """Return the number that continues the operation's, whichever process began it."""
+    query = select(func.coalesce(func.max(ATTEMPTS.c.attempt_no), 0) + 1).where(ATTEMPTS.c.operation_id == operation_id)
+    return query.scalar_subquery()
 
 
 def _of_run(skill: str, run_id: str) -> tuple[Any, ...]:

@@ -146,7 +146,9 @@ def open_state(url: str) -> Engine:
         return engine
     except (SQLAlchemyError, OSError) as error:
         shown = make_url(url).render_as_string(hide_password=True) if "://" in url else url
-        raise ConfigError(f"the state store {shown} cannot be used: {error}. Set SKILLYARD_STATE to a database that can be written.") from None
+        raise ConfigError(
+            f"the state store {shown} cannot be used: {error}. Set SKILLYARD_STATE to a database that can be written."
+        ) from None
 
 
 def _open_sqlite(url: str, database: str) -> Engine:

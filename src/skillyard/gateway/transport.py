@@ -48,7 +48,13 @@ class CallFailed(SkillyardError):
 
 
 async def send(
-    deployment: Deployment, messages: list[dict[str, str]], schema: dict[str, Any] | None, name: str, max_tokens: int, timeout_s: float, call_id: str
+    deployment: Deployment,
+    messages: list[dict[str, str]],
+    schema: dict[str, Any] | None,
+    name: str,
+    max_tokens: int,
+    timeout_s: float,
+    call_id: str,
 ) -> Reply:
     """Ask once and return the reply, or raise CallFailed."""
     if deployment.model.startswith(f"{embedded.PROVIDER}/"):
@@ -98,10 +104,11 @@ def read_usage(usage: Any) -> Usage:
 def explain(error: Exception) -> CallFailed:
     """Say what an exception of litellm means: was it billed, may it be tried again, whose fault is it.
 
-    litellm raises InternalServerError for an answered 500 and for a cut connection alike, so the chain of causes decides.
+    litellm raises InternalServerError for an answered 500 and for a cut connection alike, and gives both a status: only an HTTP
+    response further down the chain of causes was really received.
     """
     chain = _chain(error)
-    status = next((e.response.status_code for e in chain if isinstance(e, openai.APIStatusError | httpx.HTTPStatusError)), None)
+    status = next((e.response.status_code for e in chain if isinstance(e, httpx.HTTPStatusError)), None)
     kind, is_billed_unknown, can_retry = _meaning(chain, status)
     message = " ".join(str(error).split())[:300]
     return CallFailed(kind, message, is_billed_unknown=is_billed_unknown, can_retry=can_retry, retry_after_s=_retry_after_s(chain))
@@ -113,12 +120,16 @@ def _meaning(chain: list[BaseException], status: int | None) -> tuple[str, bool,
     def has(*kinds: type[BaseException]) -> bool:
         return any(isinstance(e, kinds) for e in chain)
 
-    if has(litellm.ContextWindowExceededError):
+    if has(litellm.ContextWindowExceededError) or any(getattr(e, "code", None) == "context_length_exceeded" for e in chain):
         return "overflow", False, False
     if has(litellm.ContentPolicyViolationError):
         return "refusal", False, False
     if status is not None:
-        return _STATUS_KINDS.get(status, "server_error" if status >= 500 else "bad_request"), False, status in (408, 409, 429) or status >= 500
+        return (
+            _STATUS_KINDS.get(status, "server_error" if status >= 500 else "bad_request"),
+            False,
+            status in (408, 409, 429) or status >= 500,
+        )
     if has(httpx.ConnectError, httpx.ConnectTimeout, ConnectionRefusedError):
         return "connection", False, True
     if has(litellm.Timeout, TimeoutError, httpx.TimeoutException):

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
+from skillyard.lake.validate import validate
 
 from skillyard.errors import CountMismatch, RunIncomplete
 from skillyard.gateway import ledger
@@ -18,7 +19,6 @@ from skillyard.lake.publish import append
 from skillyard.lake.replace import replace_rows
 from skillyard.lake.results import to_results
 from skillyard.lake.tables import LLM_CALLS, REJECTS
-from skillyard.lake.validate import validate
 from skillyard.running.answer import FAILED_PENDING
 from skillyard.running.lease import release_lease
 from skillyard.running.route import planned_shards
@@ -107,8 +107,8 @@ def _publish_batch(space: Workspace, plan: RunPlan, part: str, shards: list[str]
         replace_rows(space.lake, table, results, part)
     if rejects.num_rows:
         append(space.lake, REJECTS, rejects, part)
-    ended = [row["item_id"] for row in rows if row["kind"] != "pending"]
-    ledger.mark_published(space.state, plan.skill, plan.fingerprint, ended)
+    ended = {kind: [row["item_id"] for row in rows if row["kind"] == kind] for kind in ("result", "reject")}
+    ledger.end_journal(space.state, plan.skill, plan.fingerprint, ended["result"], ended["reject"])
 
 
 def _drain_ledger(space: Workspace, plan: RunPlan) -> None:
@@ -135,7 +135,9 @@ def _account(space: Workspace, plan: RunPlan, shards: list[str]) -> RunReport:
             n_rows += len(rows)
             ended.update((row["item_id"], row) for row in rows)
     kinds = Counter(row["kind"] for row in ended.values())
-    pending = {i: ended[i]["error_kind"] if i in ended else "failed_shard" for i in items if i not in ended or ended[i]["kind"] == "pending"}
+    pending = {
+        i: ended[i]["error_kind"] if i in ended else "failed_shard" for i in items if i not in ended or ended[i]["kind"] == "pending"
+    }
     if len(items) != plan.n_planned or n_rows != len(ended) or kinds["result"] + kinds["reject"] + len(pending) != plan.n_planned:
         raise CountMismatch(
             f"{plan.skill} {plan.run_id}: {plan.n_planned} planned, {len(items)} listed, {n_rows} outcomes of {len(ended)} items, "
@@ -162,7 +164,19 @@ def _account(space: Workspace, plan: RunPlan, shards: list[str]) -> RunReport:
 
 
 def _result_row(plan: RunPlan, row: dict[str, Any]) -> dict[str, Any]:
-    same = ("item_id", "doc_id", "page_no", "uri", "tier", "model", "route_reason", "route_score", "n_attempts", "n_escalations", "cost_usd")
+    same = (
+        "item_id",
+        "doc_id",
+        "page_no",
+        "uri",
+        "tier",
+        "model",
+        "route_reason",
+        "route_score",
+        "n_attempts",
+        "n_escalations",
+        "cost_usd",
+    )
     return {
         **json.loads(row["value"]),
         **{name: row[name] for name in same},
