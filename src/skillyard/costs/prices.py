@@ -1,0 +1,216 @@
+"""The price book: effective-dated prices from CSV files, exact in decimals.
+
+A model is priced by tokens (``input`` and ``output``, with ``cache_read`` and ``cache_write`` where the provider has them)
+or by seconds of own compute (``compute_s``). A day's calls cost what stood in the book for that UTC day.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from pathlib import Path
+
+from skillyard.errors import ConfigError, Unpriced
+from skillyard.settings import Settings
+
+PLACES = Decimal("0.000000000001")
+UNITS = {"input": "token", "cache_read": "token", "cache_write": "token", "output": "token", "compute_s": "second"}
+"""Every meter and the unit its price is for."""
+COLUMNS = ("price_id", "model", "meter", "unit", "price_usd", "valid_from", "valid_to", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one attempt used. The meters are disjoint; ``reasoning_tokens`` is a memo inside ``output_tokens``."""
+
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    compute_s: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """USD to 12 places, rounded once, half-even; and the rows of the book that made it."""
+
+    usd: Decimal
+    price_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One row of the book: it holds from ``valid_from`` until the day before ``valid_to``."""
+
+    price_id: str
+    model: str
+    meter: str
+    price_usd: Decimal
+    valid_from: date
+    valid_to: date | None
+    source: str
+    where: str
+    """File and line."""
+
+    def holds_on(self, day: date) -> bool:
+        """Say whether the price applies on a day."""
+        return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
+
+
+class PriceBook:
+    """The prices of all models. ``load`` reads ``include/prices/*.csv`` and any further files."""
+
+    def __init__(self, prices: Iterable[Price], files: Iterable[Path] = ()) -> None:
+        self._files = tuple(files)
+        self._by_model: dict[str, list[Price]] = {}
+        for price in prices:
+            self._by_model.setdefault(price.model, []).append(price)
+        self._of_day: dict[tuple[str, date], dict[str, Price]] = {}
+
+    @classmethod
+    def load(cls, include: Path, *extra: Path) -> "PriceBook":
+        """Read the book. ConfigError names file and line of a malformed, doubled or overlapping row."""
+        files = (*sorted((include / "prices").glob("*.csv")), *extra)
+        prices = [price for file in files for price in _read(file)]
+        _reject_doubles(prices)
+        return cls(prices, files)
+
+    def cost(self, model: str, usage: Usage, at: datetime) -> Cost:
+        """Return what the usage costs at the prices of that UTC day; Unpriced when the model has none."""
+        prices = self._prices(model, at)
+        exact, used = Decimal(0), []
+        for meter, amount in _meters(usage):
+            price = _price_of(prices, meter)
+            if amount and price is not None:
+                exact += price.price_usd * amount
+                used.append(price.price_id)
+        return Cost(exact.quantize(PLACES, ROUND_HALF_EVEN), tuple(dict.fromkeys(used)))
+
+    def upper_bound(self, model: str, input_tokens: int, output_tokens: int, timeout_s: float, at: datetime) -> Decimal:
+        """Return a cost no attempt of this size can exceed: input at its dearest meter, compute for the whole timeout, rounded up."""
+        prices = self._prices(model, at)
+        dearest = max((_rate(prices, meter) for meter in ("input", "cache_read", "cache_write")), default=Decimal(0))
+        tokens = dearest * input_tokens + _rate(prices, "output") * output_tokens
+        compute = _rate(prices, "compute_s") * Decimal(str(timeout_s))
+        return (tokens + compute).quantize(PLACES, ROUND_CEILING)
+
+    def check(self, model: str, at: datetime) -> None:
+        """Raise Unpriced unless the model can be priced on that UTC day."""
+        self._prices(model, at)
+
+    def is_by_compute(self, model: str, at: datetime) -> bool:
+        """Say whether the model is priced by seconds of own compute."""
+        return "compute_s" in self._prices(model, at)
+
+    def _prices(self, model: str, at: datetime) -> dict[str, Price]:
+        if at.tzinfo is None:
+            raise ValueError(f"{at} has no time zone: prices are looked up by UTC day")
+        day = at.astimezone(UTC).date()
+        key = (model, day)
+        if key not in self._of_day:
+            found = {p.meter: p for p in self._by_model.get(model, ()) if p.holds_on(day)}
+            if "compute_s" not in found and not {"input", "output"} <= found.keys():
+                raise Unpriced(self._why_unpriced(model, day, found))
+            self._of_day[key] = found
+        return self._of_day[key]
+
+    def _why_unpriced(self, model: str, day: date, found: Iterable[str]) -> str:
+        files = ", ".join(str(f) for f in self._files) or "no price file"
+        known = self._by_model.get(model, [])
+        if not known:
+            detail = "the model is in none of them"
+        elif not list(found):
+            detail = "its prices there hold " + "; ".join(f"{p.meter} from {p.valid_from} to {p.valid_to or 'further notice'}" for p in known)
+        else:
+            detail = f"only {', '.join(sorted(found))} has a price that day"
+        return (
+            f"model {model!r} has no price on {day}: {detail}. Looked in {files}. "
+            "Add rows for input and output (per token) or for compute_s (per second)."
+        )
+
+
+def load_prices(settings: Settings) -> PriceBook:
+    """Read the installation's book; a profile given by its path may have a ``prices.csv`` beside it."""
+    beside = Path(settings.profile).with_name("prices.csv")
+    is_path = settings.profile.endswith((".yaml", ".yml"))
+    return PriceBook.load(settings.include, *([beside] if is_path and beside.is_file() else []))
+
+
+def _meters(usage: Usage) -> Iterator[tuple[str, int | Decimal]]:
+    yield "input", usage.input_tokens
+    yield "cache_read", usage.cache_read_tokens
+    yield "cache_write", usage.cache_write_tokens
+    yield "output", usage.output_tokens
+    yield "compute_s", usage.compute_s
+
+
+def _price_of(prices: dict[str, Price], meter: str) -> Price | None:
+    """Return a meter's price; cached tokens of a provider that has no price for them are ordinary input."""
+    return prices.get(meter) or (prices.get("input") if meter in ("cache_read", "cache_write") else None)
+
+
+def _rate(prices: dict[str, Price], meter: str) -> Decimal:
+    price = _price_of(prices, meter)
+    return price.price_usd if price else Decimal(0)
+
+
+def _read(file: Path) -> Iterator[Price]:
+    """Yield the rows of one file."""
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows = csv.DictReader(stream)
+        if tuple(rows.fieldnames or ()) != COLUMNS:
+            raise ConfigError(f"{file}:1: the columns are {', '.join(rows.fieldnames or ())}; they have to be {', '.join(COLUMNS)}.")
+        for row in rows:
+            yield _parse(row, f"{file}:{rows.line_num}")
+
+
+def _parse(row: dict[str, str], where: str) -> Price:
+    if None in row or any(value is None for value in row.values()):
+        raise ConfigError(f"{where}: the row does not have {len(COLUMNS)} fields: {', '.join(COLUMNS)}.")
+    empty = [name for name in COLUMNS if name != "valid_to" and not row[name].strip()]
+    if empty:
+        raise ConfigError(f"{where}: {', '.join(empty)} is empty; only valid_to may be.")
+    if UNITS.get(row["meter"]) != row["unit"]:
+        allowed = ", ".join(f"{meter} per {unit}" for meter, unit in UNITS.items())
+        raise ConfigError(f"{where}: meter {row['meter']!r} per {row['unit']!r}: allowed are {allowed}.")
+    valid_from, valid_to = _day(row, "valid_from", where), _day(row, "valid_to", where) if row["valid_to"] else None
+    if valid_to is not None and valid_to <= valid_from:
+        raise ConfigError(f"{where}: valid_to {valid_to} is not after valid_from {valid_from}; it is the first day the price no longer holds.")
+    return Price(row["price_id"], row["model"], row["meter"], _amount(row, where), valid_from, valid_to, row["source"], where)
+
+
+def _day(row: dict[str, str], column: str, where: str) -> date:
+    try:
+        return date.fromisoformat(row[column])
+    except ValueError:
+        raise ConfigError(f"{where}: {column} is {row[column]!r}: it has to be a day such as 2026-01-31.") from None
+
+
+def _amount(row: dict[str, str], where: str) -> Decimal:
+    try:
+        amount = Decimal(row["price_usd"])
+    except InvalidOperation:
+        amount = Decimal("NaN")
+    if not amount.is_finite() or amount < 0:
+        raise ConfigError(f"{where}: price_usd is {row['price_usd']!r}: it has to be a decimal number of USD, 0 or more.")
+    return amount
+
+
+def _reject_doubles(prices: list[Price]) -> None:
+    """Raise when two rows share an id, or two prices of one meter hold on the same day."""
+    by_id: dict[str, Price] = {}
+    for price in prices:
+        other = by_id.setdefault(price.price_id, price)
+        if other is not price:
+            raise ConfigError(f"{price.where}: price_id {price.price_id!r} stands in {other.where} too; each row needs its own.")
+    ordered = sorted(prices, key=lambda p: (p.model, p.meter, p.valid_from))
+    for earlier, later in zip(ordered, ordered[1:], strict=False):
+        is_same = (earlier.model, earlier.meter) == (later.model, later.meter)
+        if is_same and (earlier.valid_to is None or later.valid_from < earlier.valid_to):
+            until = earlier.valid_to or "further notice"
+            raise ConfigError(
+                f"{later.where}: {later.model} {later.meter} from {later.valid_from} overlaps {earlier.where}, which holds until {until}: "
+                "end the earlier one with valid_to."
+            )
