@@ -68,7 +68,9 @@ def settings_in(folder: Path, name: str, simulator: Simulator) -> Settings:
 def run_child(mode: str, folder: Path, simulator: Simulator, n: int) -> float:
     """Measure in a fresh process, imports not counted; return seconds."""
     simulator.reset()
-    done = subprocess.run([sys.executable, __file__, mode, str(folder), simulator.url, str(n)], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, __file__, mode, str(folder), simulator.url, str(n)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise SystemExit(f"the {mode} run failed:\n{done.stderr}")
     return float(json.loads(done.stdout.splitlines()[-1]))
@@ -124,7 +126,9 @@ def measure_airflow(folder: Path, simulator: Simulator, n: int) -> tuple[float, 
     """Trigger the skill's DAG in a running Airflow; return seconds from the trigger to the end of the run, and the calls made."""
     settings = settings_in(folder, "airflow", simulator)
     publish_texts(settings, mails(n))
-    site = config.Site(folder / "airflow_home", ROOT / "dags", ROOT / "plugins", config.Site.of(settings).variables | simulator_variables(simulator.url))
+    site = config.Site(
+        folder / "airflow_home", ROOT / "dags", ROOT / "plugins", config.Site.of(settings).variables | simulator_variables(simulator.url)
+    )
     running = process.start(site, process.free_port(), lambda line: print(line, file=sys.stderr))
     try:
         airflow = client.Client(running.url, config.USER, config.password(site))

@@ -6,7 +6,7 @@ work failed or is incomplete, 2 something asked for is not allowed.
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -152,12 +152,13 @@ def show_skill(skill: SkillName, as_json: AsJson = False) -> None:
 
 @skills_app.command("check")
 def check_skills(
-    skill: Annotated[str | None, typer.Argument(help="One skill; all of them by default.", show_default=False)] = None, as_json: AsJson = False
+    skill: Annotated[str | None, typer.Argument(help="One skill; all of them by default.", show_default=False)] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check skill folders: the standard, schema, labels, cases. Exit code 1 when there are problems."""
     from skillyard.lake.tables import RESERVED
     from skillyard.skills import Catalogue
-    from skillyard.skills.check import check_skill
+    from skillyard.skills.inspection import check_skill
 
     catalogue = Catalogue(Settings.from_env().include)
     names = catalogue.names()
@@ -208,7 +209,9 @@ def list_tables(as_json: AsJson = False) -> None:
     from skillyard.lake.read import count_rows, table_names
 
     lake = Lake(Settings.from_env().lake)
-    _print_rows([{"table": name, "rows": count_rows(lake, name), "location": lake.storage.uri(name)} for name in table_names(lake)], as_json)
+    _print_rows(
+        [{"table": name, "rows": count_rows(lake, name), "location": lake.storage.uri(name)} for name in table_names(lake)], as_json
+    )
 
 
 @lake_app.command("show")

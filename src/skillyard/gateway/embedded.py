@@ -15,7 +15,7 @@ from typing import Any
 
 import litellm
 from litellm import CustomLLM
-from litellm.types.utils import Choices, Message, ModelResponse, Usage
+from litellm.types.utils import Choices, Message, ModelResponse, PromptTokensDetailsWrapper, Usage
 
 from skillyard.errors import ConfigError
 
@@ -56,6 +56,7 @@ def _complete(model: str, messages: list[dict[str, Any]], options: dict[str, Any
             prompt_tokens=usage["prompt_tokens"],
             completion_tokens=usage["completion_tokens"],
             total_tokens=usage["total_tokens"],
+            prompt_tokens_details=PromptTokensDetailsWrapper(cached_tokens=usage["prompt_tokens_details"]["cached_tokens"]),
             compute_s=str(seconds.quantize(Decimal("0.000001"))),
         ),
     )

@@ -1,5 +1,6 @@
 """One request to one deployment through litellm, its own retries off: a reply, or a failure that says what it means for the money."""
 
+import logging
 import os
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +19,7 @@ from skillyard.gateway.profiles import Deployment
 
 litellm.suppress_debug_info = True
 litellm.telemetry = False
+logging.getLogger("LiteLLM").setLevel(logging.ERROR)  # it warns whenever a process runs a second event loop, as each shard does
 
 
 @dataclass(frozen=True, slots=True)

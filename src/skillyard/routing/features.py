@@ -9,7 +9,9 @@ TEXT_CAP = 4000
 _CODE = re.compile(r"```|\bdef \w+\(|\bclass \w+[:({]|;\s*\n\s*}|\bSELECT\b.+\bFROM\b|</\w+>")
 _MATHS = re.compile(r"\d\s*[=<>≤≥]\s*\d|[∑∫√π]|\\frac|\b\d+\s*[*/^]\s*\d+\b")
 _TABLE = re.compile(r"(?m)^.*\|.*\|.*$|^.*\t.*\t.*$")
-_NEGATION = re.compile(r"\b(?:not|never|unless|except|without|neither|nicht|kein\w*|außer|jamais|sauf|sans|nunca|salvo|sin)\b", re.IGNORECASE)
+_NEGATION = re.compile(
+    r"\b(?:not|never|unless|except|without|neither|nicht|kein\w*|außer|jamais|sauf|sans|nunca|salvo|sin)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)

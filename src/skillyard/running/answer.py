@@ -149,5 +149,7 @@ def answer_by_library(item: RoutedItem, skill: Skill, plan: RunPlan) -> Outcome:
     except Exception as error:
         return Outcome("reject", "none", error_kind="library_error", error_message=f"{type(error).__name__}: {error}"[:500])
     if failures:
-        return Outcome("reject", "none", error_kind="failed_check", error_message="; ".join(f"{f.check}: {f.message}" for f in failures)[:500])
+        return Outcome(
+            "reject", "none", error_kind="failed_check", error_message="; ".join(f"{f.check}: {f.message}" for f in failures)[:500]
+        )
     return Outcome("result", "none", f"library:{skill.name}", value)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
+from skillyard.lake.lake import Lake
 from skillyard.running.publish import RunReport, finish_run, publish_run
 from skillyard.running.route import planned_shards, route_run
 from skillyard.running.runs import RunPlan
 from skillyard.running.shard import run_shard
-from skillyard.lake.lake import Lake
 from skillyard.settings import Settings
 
 

@@ -11,8 +11,8 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-
 from skillyard.costs.prices import PriceBook, Usage, load_prices
+
 from skillyard.errors import ConfigError, UnknownName
 from skillyard.gateway.profiles import TIERS, Profile, load_profile
 from skillyard.lake.lake import Lake
@@ -23,7 +23,8 @@ from skillyard.running.lease import release_lease, take_lease
 from skillyard.running.runs import PlanRequest, RunPlan, Workspace, cli_owner, results_of, run_key
 from skillyard.settings import Settings
 from skillyard.skills import Skill
-from skillyard.skills.teams import load_enabled, load_teams
+from skillyard.skills.enabled import load_enabled
+from skillyard.skills.teams import load_teams
 from skillyard.tokens import estimate_tokens
 
 
@@ -208,7 +209,9 @@ def estimate_cost(skill: Skill, profile: Profile, prices: PriceBook, items: Iter
     n_items, n_input = 0, 0
     for item in items:
         n_items, n_input = n_items + 1, n_input + n_prompt + estimate_tokens(item.text)
-    seconds = Decimal(n_input) / 250 + Decimal(n_items * skill.limits.output_tokens) / 65  # measured on two cores, for models priced by time
+    seconds = (
+        Decimal(n_input) / 250 + Decimal(n_items * skill.limits.output_tokens) / 65
+    )  # measured on two cores, for models priced by time
     usage = Usage(input_tokens=n_input, output_tokens=n_items * skill.limits.output_tokens, compute_s=seconds)
     now = datetime.now(UTC)
     return max(prices.cost(d.model, usage, now).usd for d in profile.deployments(tier))
