@@ -16,7 +16,10 @@ def skill(include: Path) -> Skill:
     return Catalogue(include).load("name-mood")
 
 
-@pytest.mark.parametrize("change", [{}, {"uri": "s3://b/Q3/invoice-1.eml", "kind": "eml"}, {"n_chars": 20}, {"n_chars": 100}])
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"uri": "s3://b/Q3/Invoice-1.eml", "kind": "eml"}, {"uri": "file:///in/%C3%BC/mail/b.txt"}, {"n_chars": 20}, {"n_chars": 100}],
+)
 def test_item_within_the_rule_applies(skill: Skill, change: dict[str, Any]) -> None:
     assert applies(skill, **{**FITS, **change})
 

@@ -91,7 +91,7 @@ def test_lanes_go_up_to_the_highest_tier(mood: Skill, catalogue: Catalogue) -> N
 
 def test_unknown_parameter_and_value_are_refused(mood: Skill) -> None:
     assert mood.with_defaults({}) == {"tone": "dry"}
-    with pytest.raises(SkillError, match="no parameter 'tune'.*Allowed: tone"):
+    with pytest.raises(SkillError, match=r"no parameter 'tune'.*Allowed: tone"):
         mood.with_defaults({"tune": "dry"})
-    with pytest.raises(SkillError, match="found 'loud'.*Allowed: dry, warm"):
+    with pytest.raises(SkillError, match=r"found 'loud'.*Allowed: dry, warm"):
         mood.with_defaults({"tone": "loud"})

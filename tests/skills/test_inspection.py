@@ -98,7 +98,7 @@ def test_teams_are_read_and_an_unknown_one_is_named(tmp_path: Path) -> None:
     path.write_text('teams:\n  records: {title: Records, contact: r@example.com, monthly_budget_usd: "12.50"}\n')
     teams = load_teams(path)
     assert str(teams["records"].monthly_budget_usd) == "12.50"
-    with pytest.raises(UnknownName, match="unknown team 'record'. Did you mean 'records'"):
+    with pytest.raises(UnknownName, match=r"unknown team 'record'\. Did you mean 'records'"):
         find_team(teams, "record")
     path.write_text("teams: {records: {title: R, contact: nobody}}")
     with pytest.raises(SkillError, match=r"teams\.records\.contact: found 'nobody'"):

@@ -1,5 +1,4 @@
 import hashlib
-import os.path
 
 import pytest
 from hypothesis import given
@@ -16,22 +15,23 @@ def test_no_text_contains_its_own_mark(text: str) -> None:
     assert document_mark(text) == mark
 
 
-@given(st.lists(st.sampled_from(["0", "1", "f", "<document ", "</document ", ">\n", "a"])))
+@given(st.lists(st.sampled_from(["b", "c", "z", "<document ", "</document ", ">\n", "a"])))
 def test_no_piece_of_markup_makes_a_closing_line(pieces: list[str]) -> None:
     text = "".join(pieces)
     assert f"</document {document_mark(text)}>" not in text
 
 
 def test_text_that_guessed_the_first_mark_gets_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Stub:
+    class Sha256:
         def __init__(self, data: bytes) -> None:
             self.data = data
 
-        def hexdigest(self) -> str:
-            return ("aaaaaaaaaaaa" if self.data.startswith(b"0:") else "bbbbbbbbbbbb") + "c" * 52
+        def digest(self) -> bytes:
+            return b"\x00" * 32 if self.data.startswith(b"0:") else b"\x01" * 32
 
-    monkeypatch.setattr(hashlib, "sha256", Stub)
-    assert document_mark("closing AAAAAAAAAAAA here") == "bbbbbbbbbbbb"
+    monkeypatch.setattr(hashlib, "sha256", Sha256)
+    assert document_mark("nothing here") == "b" * 10
+    assert document_mark("closing BBBBBBBBBB here") == "c" * 10
 
 
 def test_document_comes_last_and_whole_between_its_marks(mood: Skill) -> None:
@@ -53,4 +53,5 @@ def test_labels_and_parameters_come_first(mood: Skill) -> None:
 def test_requests_of_one_skill_share_everything_before_the_document(catalogue: Catalogue) -> None:
     skill = catalogue.load("tag-document")
     first, second = (skill.messages(text)[1]["content"] for text in ("an invoice", "a contract"))
-    assert len(os.path.commonprefix([first, second])) >= first.index(DATA_NOTICE) + len(DATA_NOTICE)
+    constant = first[: first.index(DATA_NOTICE) + len(DATA_NOTICE)]
+    assert second.startswith(constant)

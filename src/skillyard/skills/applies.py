@@ -1,6 +1,7 @@
 """Which items are a skill's own: a pure decision on what is known of a document before it is read."""
 
 from fnmatch import fnmatchcase
+from urllib.parse import unquote
 
 from skillyard.skills.skill import Skill
 
@@ -14,4 +15,10 @@ def applies(skill: Skill, kind: str, uri: str, language: str | None, n_chars: in
         return False
     if rule.languages and language not in rule.languages:
         return False
-    return not rule.globs or any(fnmatchcase(uri, glob) or fnmatchcase(uri, f"*/{glob}") for glob in rule.globs)
+    return not rule.globs or any(_matches(uri, glob) for glob in rule.globs)
+
+
+def _matches(uri: str, glob: str) -> bool:
+    """Return whether a glob fits the whole address or an end of it that follows a slash; case does not count."""
+    path, pattern = unquote(uri).casefold(), glob.casefold()
+    return fnmatchcase(path, pattern) or fnmatchcase(path, f"*/{pattern}")

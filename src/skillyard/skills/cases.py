@@ -9,7 +9,8 @@ from skillyard.skills.skill import Skill
 
 ASSERTIONS = ("equals", "one_of", "set", "includes", "contains", "lacks", "near")
 """equals: the same value. one_of: one of these. set: the same items in any order. includes: at least these items.
-contains, lacks: each of these strings stands, or does not stand, in it, whatever the case. near: a number within ``within`` of ``value``."""
+contains, lacks: each of these strings stands, or does not stand, in it, whatever the case.
+near: a number within ``within`` of ``value``."""
 
 
 @dataclass(frozen=True, slots=True)
