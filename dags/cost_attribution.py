@@ -3,6 +3,7 @@
 from datetime import date, timedelta
 
 from airflow.sdk import Param, dag, task
+
 from skillyard_airflow.errors import engine
 
 DOC = """

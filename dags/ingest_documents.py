@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import Asset, AssetAlias, TriggerRule, dag, task
 from airflow.sdk.exceptions import AirflowFailException
+
 from skillyard_airflow.errors import engine
 from skillyard_airflow.forms import ingest_form
 
@@ -40,7 +40,7 @@ def ingest_documents():
 
         with engine() as settings:
             plan = discover(settings, run_id, prefix=params["prefix"], limit=params["limit"], force=params["force"])
-            print(f"{plan.n_listed} documents in {settings.inbox}, {plan.n_new} of them new, in {plan.n_shards} shards")
+            print(plan.message)
             ti.xcom_push("run_key", plan.run_key)
             return ingest_shards(settings, plan.run_key)
 
@@ -60,14 +60,22 @@ def ingest_documents():
             raise AirflowFailException("nothing was discovered: see the log of discover.")
         with engine() as settings:
             report = publish_documents(settings, run_key)
+        print(report)
         if report.n_new:
             outlet_events[ANNOUNCED].add(DOCUMENTS)
-        return {"n_documents": report.n_documents, "n_new": report.n_new, "n_pages": report.n_pages, "rejects": report.rejects}
+        return {"n_documents": report.n_documents, "n_new": report.n_new, "n_pages": report.n_pages, "n_pending": report.n_pending}
 
-    shards = parse_shard.expand(shard_key=discover())
-    # Nothing runs in finish: it cannot succeed when a shard failed, and so makes the state of the run true.
-    shards >> publish() >> (finish := EmptyOperator(task_id="finish"))
-    shards >> finish
+    @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
+    def finish(published) -> None:
+        if published is None:
+            raise AirflowFailException("publish failed: see its log.")
+        if published["n_pending"]:
+            raise AirflowFailException(
+                f"{published['n_pending']} documents are pending: see the log of publish, then trigger this DAG again."
+            )
+
+    parse_shard.expand(shard_key=discover()) >> (published := publish())
+    finish(published)
 
 
 ingest_documents()

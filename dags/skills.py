@@ -3,16 +3,16 @@
 from datetime import timedelta
 
 from airflow.sdk import DAG, Asset, AssetAny, TriggerRule, get_parsing_context, task
-from skillyard_airflow import skill_steps as steps
-from skillyard_airflow.docs import broken_doc, skill_doc
-from skillyard_airflow.forms import skill_form
-from skillyard_airflow.route_operator import RouteOperator
 
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue
 from skillyard.skills.enabled import load_enabled
 from skillyard.skills.errors import SkillError
 from skillyard.skills.teams import load_teams
+from skillyard_airflow import skill_steps as steps
+from skillyard_airflow.docs import broken_doc, skill_doc
+from skillyard_airflow.forms import skill_form
+from skillyard_airflow.route_operator import RouteOperator
 
 DEFAULTS = {"owner": "skillyard", "retries": 2, "retry_delay": timedelta(seconds=10), "execution_timeout": timedelta(hours=1)}
 

@@ -68,10 +68,6 @@ class Client:
                 self._token = None
         return None
 
-    def has_dag(self, dag_id: str) -> bool:
-        """Say whether the DAG processor has stored this DAG."""
-        return dag_id in self.dag_ids()
-
     def dag_ids(self) -> dict[str, bool]:
         """Return every DAG with whether it is paused."""
         found: dict[str, bool] = {}
@@ -101,6 +97,11 @@ class Client:
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> Run:
         """Start a run by hand, with these parameters."""
         return _run(self.call("POST", f"dags/{_q(dag_id)}/dagRuns", {"conf": dict(conf or {}), "logical_date": None}))
+
+    def announce(self, asset: str) -> None:
+        """Send an Asset event by hand: the DAGs that follow the Asset start."""
+        found = self.call("GET", "assets", name_pattern=asset, limit=100)["assets"]
+        self.call("POST", "assets/events", {"asset_id": next(a["id"] for a in found if a["name"] == asset)})
 
     def run(self, dag_id: str, run_id: str) -> Run:
         """Return one run."""

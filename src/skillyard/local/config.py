@@ -51,7 +51,7 @@ def write_config(site: Site, port: int) -> None:
     site.airflow_home.chmod(0o700)
     parser = configparser.RawConfigParser()
     parser.read_dict(_sections(site, port, _own_secrets(site)))
-    with _private(site.airflow_home / "airflow.cfg") as file:
+    with private(site.airflow_home / "airflow.cfg") as file:
         parser.write(file)
 
 
@@ -59,7 +59,7 @@ def password(site: Site) -> str:
     """Return the generated password of ``admin``, making it the first time."""
     path = site.airflow_home / "passwords.json"
     if not path.exists():
-        with _private(path) as file:
+        with private(path) as file:
             file.write(json.dumps({USER: secrets.token_urlsafe(12)}) + "\n")
     return str(json.loads(path.read_text())[USER])
 
@@ -93,7 +93,7 @@ def _sections(site: Site, port: int, own: Mapping[str, str]) -> dict[str, dict[s
             "plugins_folder": site.plugins,
             "executor": "LocalExecutor",
             "mp_start_method": "fork",
-            "parallelism": max(4, 2 * cores),
+            "parallelism": 4 + 4 * cores,
             "load_examples": False,
             "simple_auth_manager_users": f"{USER}:admin",
             "simple_auth_manager_passwords_file": site.airflow_home / "passwords.json",
@@ -106,6 +106,8 @@ def _sections(site: Site, port: int, own: Mapping[str, str]) -> dict[str, dict[s
         "logging": {"base_log_folder": site.airflow_home / "logs", "namespace_levels": "great_expectations=warning litellm=warning"},
         "dag_processor": {"refresh_interval": 30, "min_file_process_interval": 30, "parsing_processes": min(2, cores)},
         "scheduler": {"scheduler_heartbeat_sec": 2, "scheduler_idle_sleep_time": 0.5, "task_instance_heartbeat_timeout": 60},
+        # A supervisor often misses the end of its task and notices it at the next heartbeat: 5 s of an executor slot per task by default.
+        "workers": {"min_heartbeat_interval": 1},
         "usage_data_collection": {"enabled": False},
     }
 
@@ -118,14 +120,14 @@ def _own_secrets(site: Site) -> dict[str, str]:
             "secret_key": secrets.token_urlsafe(32),
             "jwt_secret": secrets.token_urlsafe(64),
         }
-        with _private(path) as file:
+        with private(path) as file:
             file.write(json.dumps(made) + "\n")
     password(site)
     kept: dict[str, str] = json.loads(path.read_text())
     return kept
 
 
-def _private(path: Path) -> TextIO:
+def private(path: Path) -> TextIO:
     """Open a file for writing that nobody else can read, at no moment."""
     path.unlink(missing_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")

@@ -20,7 +20,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from skillyard.errors import AirflowFailed
-from skillyard.local.config import HOST, Site, environment, write_config
+from skillyard.local.config import HOST, Site, environment, private, write_config
 
 Say = Callable[[str], None]
 
@@ -49,6 +49,8 @@ class Running:
 
     port: int
     leaders: dict[str, Leader]
+    variables: dict[str, str]
+    """The engine's variables that its tasks see."""
 
     @property
     def url(self) -> str:
@@ -62,16 +64,17 @@ def start(site: Site, port: int, say: Say) -> Running:
     _migrate(site, say)
     say("starting Airflow: API server, scheduler, DAG processor, triggerer")
     leaders: dict[str, Leader] = {}
+    running = Running(port, leaders, dict(site.variables))
     try:
         for name, arguments in COMPONENTS.items():
             leaders[name] = _launch(site, name, arguments)
-            _remember(site, Running(port, leaders))
-        _wait_healthy(site, Running(port, leaders), say)
+            _remember(site, running)
+        _wait_healthy(site, running, say)
     except BaseException:
         stop(site)
         raise
-    say(f"Airflow is ready after {time.monotonic() - began:.0f} s at http://{HOST}:{port}")
-    return Running(port, leaders)
+    say(f"Airflow is ready after {time.monotonic() - began:.0f} s at {running.url}")
+    return running
 
 
 def find(site: Site) -> Running | None:
@@ -153,7 +156,9 @@ def _migrate(site: Site, say: Say) -> None:
     log = log_path(site, "migrate")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as output:
-        code = subprocess.run(_command("db", "migrate"), env=environment(site), stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+        code = subprocess.run(
+            _command("db", "migrate"), env=environment(site), stdout=output, stderr=subprocess.STDOUT, check=False
+        ).returncode
     if code:
         raise AirflowFailed(f"`airflow db migrate` ended with {code}; its log {log} ends with:\n{tail(log)}")
     stamp.touch()
@@ -191,7 +196,9 @@ def _wait_healthy(site: Site, running: Running, say: Say, timeout_s: float = 240
                 raise AirflowFailed(f"Airflow's {name} stopped; its log {log_path(site, name)} ends with:\n{tail(log_path(site, name))}")
         if time.monotonic() > deadline:
             missing = ", ".join(sorted(set(HEALTH_NAMES) - seen))
-            raise AirflowFailed(f"Airflow is not healthy after {timeout_s:.0f} s: {missing}. Look into {log_path(site, 'scheduler').parent}.")
+            raise AirflowFailed(
+                f"Airflow is not healthy after {timeout_s:.0f} s: {missing}. Look into {log_path(site, 'scheduler').parent}."
+            )
         healthy = _healthy(running.url)
         for name in sorted(healthy - seen):
             say(f"  {name.replace('_', ' ')} is healthy")
@@ -214,7 +221,8 @@ def tail(path: Path, n_lines: int = 15) -> str:
 
 
 def _remember(site: Site, running: Running) -> None:
-    (site.airflow_home / "running.json").write_text(json.dumps(asdict(running)))
+    with private(site.airflow_home / "running.json") as file:
+        json.dump(asdict(running), file)
 
 
 def _recall(site: Site) -> Running | None:
@@ -222,7 +230,7 @@ def _recall(site: Site) -> Running | None:
     if not path.exists():
         return None
     kept = json.loads(path.read_text())
-    return Running(kept["port"], {name: Leader(**leader) for name, leader in kept["leaders"].items()})
+    return Running(kept["port"], {name: Leader(**leader) for name, leader in kept["leaders"].items()}, kept["variables"])
 
 
 @dataclass(frozen=True, slots=True)
