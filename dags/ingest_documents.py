@@ -70,9 +70,7 @@ def ingest_documents():
         if published is None:
             raise AirflowFailException("publish failed: see its log.")
         if published["n_pending"]:
-            raise AirflowFailException(
-                f"{published['n_pending']} documents are pending: see the log of publish, then trigger this DAG again."
-            )
+            raise AirflowFailException(f"{published['n_pending']} documents are pending, see the log of publish. Trigger this DAG again.")
 
     parse_shard.expand(shard_key=discover()) >> (published := publish())
     finish(published)

@@ -9,8 +9,8 @@ SKILL_DOC = """
 - **plan is green and the rest is skipped**: nothing is pending. That is success; no call was made.
 - **plan is red**: something asked for is not allowed (a name, a missing key or price, a lake that cannot be written), or another run
   holds the lease. Its last log line says which, and what to do. Nothing was paid.
-- **A lane is red**: a whole shard failed. What it had paid for is kept. `publish` has committed the other shards, and the shard's items are pending:
-  clear the failed task, or trigger the DAG again, and only what is missing is asked.
+- **A lane is red**: a whole shard failed. What it had paid for is kept. `publish` has committed the other shards, and the
+  shard's items are pending: clear the failed task, or trigger the DAG again, and only what is missing is asked.
 - **publish is red**: the results broke an expectation. Its log names it, with sample rows; the tables stand as they were.
 - **finish is red**: items are left pending through failure; it counts them by reason.
 - **Where the tables are**: `<lake>/results/{name}/v{major}`, given up on: `<lake>/rejects`, every call: `<lake>/llm_calls`;
