@@ -1,6 +1,7 @@
 """Office documents are zip archives: what they claim to hold, and really hold, is checked before a reader unpacks them."""
 
 from io import BytesIO
+from xml.parsers.expat import ExpatError, ParserCreate
 from zipfile import BadZipFile, ZipFile, ZipInfo
 from zlib import error as ZlibError
 
@@ -12,6 +13,8 @@ MAX_RATIO = 150
 RATIO_MATTERS_FROM_BYTES = 32 * 1024**2
 MAX_MEMBERS = 20_000
 ENCRYPTED_FLAG = 0x1
+MAIN_PARTS = ("word/document.xml", "xl/workbook.xml", "ppt/presentation.xml")
+"""The libraries take broken XML for an empty document: we do not."""
 
 
 def check_archive(data: bytes) -> None:
@@ -25,8 +28,8 @@ def check_archive(data: bytes) -> None:
             for member in archive.infolist():
                 if member.filename.endswith((".xml", ".rels")):
                     _read_through(archive, member)
-    except (BadZipFile, ZlibError, EOFError, NotImplementedError, OSError, ValueError) as error:
-        raise Refused("corrupt", f"the zip archive inside is damaged: {error}") from error
+    except (BadZipFile, ZlibError, ExpatError, EOFError, NotImplementedError, OSError, ValueError) as error:
+        raise Refused("corrupt", f"the zip archive inside, or its main part, is damaged: {error}") from error
 
 
 def _check_sizes(members: list[ZipInfo], size_bytes: int) -> None:
@@ -43,5 +46,7 @@ def _check_sizes(members: list[ZipInfo], size_bytes: int) -> None:
 
 def _read_through(archive: ZipFile, member: ZipInfo) -> None:
     with archive.open(member) as file:
+        if member.filename in MAIN_PARTS:
+            ParserCreate().ParseFile(file)
         while file.read(1 << 20):
             pass

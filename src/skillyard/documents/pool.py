@@ -94,11 +94,12 @@ class ParsePool:
 
     def _collect(self) -> Iterator[tuple[str, Parsed | Rejected]]:
         """Yield what is there after at most a moment; look after the workers that are still at it."""
-        found = wait([worker.connection for worker in self._workers if worker.job or not worker.has_started], POLL_S)
+        wait([worker.connection for worker in self._workers if worker.job or not worker.has_started], POLL_S)
         for worker in self._busy():
             job = worker.job
             assert job is not None
-            result = worker.receive() if worker.connection in found else worker.check_limits()
+            # Asked now, not before an earlier yield: the caller may have taken longer with that than the deadline.
+            result = worker.receive() if worker.connection.poll() else worker.check_limits()
             if result is None:
                 continue
             if worker.is_spent or worker.n_done >= self._recycle_after:

@@ -13,12 +13,18 @@ ESCAPED = re.compile(r"\\([^\w\s|])")
 
 
 def read_office(data: bytes, *readers: Callable[[bytes], Content]) -> Content:
-    """Return what the first reader that manages gives; ``corrupt`` with every reader's word when none does."""
+    """Return what the first reader that manages gives; ``corrupt`` with every reader's word when none does.
+
+    A fallback that finds no text where another reader failed has failed too: some libraries take damage for emptiness.
+    """
     check_archive(data)
-    failures = []
+    failures: list[str] = []
     for reader in readers:
         try:
-            return reader(data)
+            content = reader(data)
+            if not failures or any(text and text.strip() for text in content.texts):
+                return content
+            failures.append(f"{content.parser} finds no text")
         except (MemoryError, ImportError):
             raise
         except Exception as error:
