@@ -1,6 +1,7 @@
 """Answers as a set function of model and prompt: a value of the asked schema, its strings and numbers out of the document.
 
-A right answer depends on the prompt alone, so that models which are right agree; a wrong one depends on the model too.
+A right answer depends on the prompt alone, so that models which are right agree; a wrong one depends on the model too. Right answers are
+careful ones, so that checks can pass: a number that may be null is null, a signed score is 0, and what may be null is null beside a false.
 """
 
 import json
@@ -13,7 +14,9 @@ from typing import Any
 _NUMBER = re.compile(r"(?<![\w.,])\d+(?:\.\d+)?(?![\w.,]*\d)")
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
-_DELIMITED = re.compile(r"<([\w-]*document[\w-]*)[^>]*>\n?(.*?)\n?</\1>", re.DOTALL)
+_CURRENCY = re.compile(r"\b(?:EUR|USD|GBP|CHF|JPY|PLN|SEK|DKK|NOK|CZK|BRL|INR)\b")
+_DELIMITED = re.compile(r"<([\w-]*document[\w-]*)([^>]*)>\n?(.*?)\n?</\1\2>", re.DOTALL)
+_WORD = re.compile(r"\S+")
 _QUOTE_CHARS = 40
 _WRONG_WORDS = ("zyxoq", "vunthal", "brelkip", "quorrim", "ostwenk", "fladrup", "mixnord", "hespyl")
 
@@ -45,7 +48,7 @@ def document_of(messages: Sequence[Mapping[str, Any]]) -> str:
     """Return the document: what stands between <…document…> tags in the last message, else the whole of it."""
     text = plain_text(messages[-1].get("content"))
     found = _DELIMITED.findall(text)
-    return found[-1][1] if found else text
+    return found[-1][2] if found else text
 
 
 def answer(text: str, schema: Mapping[str, Any] | None, key: bytes, is_wrong: bool) -> str:
@@ -100,9 +103,9 @@ class _Walk:
     def _typed(self, schema: Mapping[str, Any]) -> Any:
         kind = schema.get("type", "object" if "properties" in schema else "string")
         if isinstance(kind, list):
-            kind = kind[self.draw(len(kind))]
+            kind = next(k for k in kind if k != "null")
         if kind == "object":
-            return {name: self.value(part) for name, part in schema.get("properties", {}).items()}
+            return self._object(schema.get("properties", {}))
         if kind == "array":
             return self._array(schema)
         if kind in ("number", "integer"):
@@ -111,9 +114,25 @@ class _Walk:
             return bool(self.draw(2))
         return None if kind == "null" else self._string(schema)
 
+    def _object(self, properties: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for name, schema in properties.items():
+            is_number = {"number", "integer"} & set(_types(schema))
+            is_null = "null" in _types(schema) and not self.is_wrong and (is_number or False in made.values())
+            made[name] = None if is_null else self._named(name, schema)
+        return made
+
+    def _named(self, name: str, schema: Mapping[str, Any]) -> Any:
+        """Return a property's value; what is not in the document is null where it may be."""
+        is_fact = name == "currency" or schema.get("format") in ("date", "email")
+        if is_fact and not self.is_wrong and "null" in _types(schema):
+            pattern = _CURRENCY if name == "currency" else _DATE if schema["format"] == "date" else _EMAIL
+            return self._found(pattern, None)
+        return self.value(schema)
+
     def _array(self, schema: Mapping[str, Any]) -> list[Any]:
-        low, high = schema.get("minItems", 1), schema.get("maxItems", 3)
-        wanted = low + self.draw(max(high - low, 0) + 1)
+        low = schema.get("minItems", 1)
+        wanted = low + self.draw(min(schema.get("maxItems", 3), low + 3) - low + 1)
         items: list[Any] = []
         for _ in range(wanted * 4):
             item = self.value(schema.get("items", {"type": "string"}))
@@ -126,13 +145,15 @@ class _Walk:
         raw = found[self.draw(len(found))] if found and not self.is_wrong else f"{900_000 + self.draw(90_000)}.37"
         number = float(raw)
         low, high = schema.get("minimum"), schema.get("maximum")
+        if low is not None and high is not None and low < 0 < high and not self.is_wrong:
+            return 0
         if (low is not None and number < low) or (high is not None and number > high):
             bottom = low if low is not None else 0
             top = high if high is not None else bottom + 1000
             number = bottom + (top - bottom) * self.draw(1001) / 1000
         return int(number) if is_integer else number
 
-    def _string(self, schema: Mapping[str, Any]) -> str:
+    def _string(self, schema: Mapping[str, Any]) -> str | None:
         form, pattern = schema.get("format"), schema.get("pattern")
         if form == "date":
             return self._found(_DATE, f"20{10 + self.draw(16)}-0{1 + self.draw(9)}-1{self.draw(10)}")
@@ -142,7 +163,7 @@ class _Walk:
             return self._found(re.compile(rf"\b(?:{pattern.removeprefix('^').removesuffix('$')})\b"), "")
         return self.quote()[: schema.get("maxLength", _QUOTE_CHARS)]
 
-    def _found(self, pattern: re.Pattern[str], otherwise: str) -> str:
+    def _found(self, pattern: re.Pattern[str], otherwise: str | None) -> str | None:
         found = [m.group() for m in pattern.finditer(self.text)]
         return found[self.draw(len(found))] if found and not self.is_wrong else otherwise
 
@@ -150,9 +171,13 @@ class _Walk:
         """Return a few words as they stand on one line of the document, or words that do not occur in it."""
         if self.is_wrong or not self.text.strip():
             return " ".join(_WRONG_WORDS[self.draw(len(_WRONG_WORDS))] for _ in range(3))
-        start = self.draw(max(len(self.text) - _QUOTE_CHARS, 1))
-        line = self.text[start : start + 2 * _QUOTE_CHARS].strip().split("\n", 1)[0]
-        words = line.split(" ")
-        # The first word may be cut by where we began, the last by where we stopped.
-        inner = " ".join(words[1:-1] if len(words) > 2 else words)[:_QUOTE_CHARS].strip()
-        return inner or self.text.split()[0][:_QUOTE_CHARS]
+        lines = [line for line in self.text.splitlines() if line.strip()]
+        words = list(_WORD.finditer(lines[self.draw(len(lines))]))
+        first = words[self.draw(len(words))]
+        last = [word for word in words if word.start() >= first.start() and word.end() <= first.start() + _QUOTE_CHARS] or [first]
+        return first.string[first.start() : last[-1].end()]
+
+
+def _types(schema: Mapping[str, Any]) -> list[str]:
+    kind = schema.get("type", [])
+    return kind if isinstance(kind, list) else [kind]

@@ -23,7 +23,8 @@ class Simulator:
 
     def start(self) -> Self:
         """Start the process and wait for its address."""
-        command = [sys.executable, "-m", "tests.simulator", "--stop-at-eof", "--port", str(self._port), "--config", json.dumps(self._config)]
+        command = [sys.executable, "-m", "tests.simulator", "--stop-at-eof", "--port", str(self._port)]
+        command += ["--config", json.dumps(self._config)]
         if self._bill_file is not None:
             command += ["--bill", str(self._bill_file)]
         self._process = subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -72,7 +73,7 @@ class Simulator:
         return self._ask("GET", "/calls")  # type: ignore[no-any-return]
 
     def stats(self) -> dict[str, Any]:
-        """Return n_requests, n_in_flight, in_flight_peak, by_model and by_fault."""
+        """Return n_requests, n_in_flight, in_flight_peak, by_model, by_fault and cpu_s of the process."""
         return self._ask("GET", "/stats")  # type: ignore[no-any-return]
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:

@@ -6,6 +6,7 @@ A request is billed when it arrives, not when it is answered: a caller that dies
 import asyncio
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -222,6 +223,7 @@ def _stats(provider: Provider) -> dict[str, Any]:
         "in_flight_peak": provider.in_flight_peak,
         "by_model": dict(provider.n_by_model),
         "by_fault": dict(provider.n_by_fault),
+        "cpu_s": time.process_time(),
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_CEILING, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from itertools import pairwise
 from pathlib import Path
 
 from skillyard.errors import ConfigError, Unpriced
@@ -122,7 +123,8 @@ class PriceBook:
         if not known:
             detail = "the model is in none of them"
         elif not list(found):
-            detail = "its prices there hold " + "; ".join(f"{p.meter} from {p.valid_from} to {p.valid_to or 'further notice'}" for p in known)
+            periods = (f"{p.meter} from {p.valid_from} until {p.valid_to or 'further notice'}" for p in known)
+            detail = f"its prices there hold: {'; '.join(periods)}"
         else:
             detail = f"only {', '.join(sorted(found))} has a price that day"
         return (
@@ -177,7 +179,7 @@ def _parse(row: dict[str, str], where: str) -> Price:
         raise ConfigError(f"{where}: meter {row['meter']!r} per {row['unit']!r}: allowed are {allowed}.")
     valid_from, valid_to = _day(row, "valid_from", where), _day(row, "valid_to", where) if row["valid_to"] else None
     if valid_to is not None and valid_to <= valid_from:
-        raise ConfigError(f"{where}: valid_to {valid_to} is not after valid_from {valid_from}; it is the first day the price no longer holds.")
+        raise ConfigError(f"{where}: valid_to {valid_to} is not after valid_from {valid_from}; it is the first day without this price.")
     return Price(row["price_id"], row["model"], row["meter"], _amount(row, where), valid_from, valid_to, row["source"], where)
 
 
@@ -206,7 +208,7 @@ def _reject_doubles(prices: list[Price]) -> None:
         if other is not price:
             raise ConfigError(f"{price.where}: price_id {price.price_id!r} stands in {other.where} too; each row needs its own.")
     ordered = sorted(prices, key=lambda p: (p.model, p.meter, p.valid_from))
-    for earlier, later in zip(ordered, ordered[1:], strict=False):
+    for earlier, later in pairwise(ordered):
         is_same = (earlier.model, earlier.meter) == (later.model, later.meter)
         if is_same and (earlier.valid_to is None or later.valid_from < earlier.valid_to):
             until = earlier.valid_to or "further notice"
