@@ -80,14 +80,16 @@ def switch(lake: Lake, table: Table, decide: Callable[[Manifest], Change | None]
     Whatever an earlier publish left undone is finished first. Returns the manifest that holds then; nothing is written when the
     decision is None.
     """
-    key = f"{table.name}/_manifest.json"
+    key, tried = f"{table.name}/_manifest.json", set[str]()
     for _ in range(SWITCH_TRIES):
         found, etag = load_manifest(lake, table.name)
         current = found or Manifest(table.schema, {}, {})
         settle(lake, current)
         change = decide(current)
         if change is None:
+            _forget(lake, tried - set(current.files))
             return current
+        tried |= set(change.added)
         for name, (data, _) in change.added.items():
             lake.storage.put(places(name)[1], data)
         target = _apply(table, current, change)
@@ -95,6 +97,7 @@ def switch(lake: Lake, table: Table, decide: Callable[[Manifest], Change | None]
         if new_etag is not None:
             settle(lake, target)
             _withdraw(lake, table, target, new_etag)
+            _forget(lake, tried - set(target.files))
             return target
     raise StorageError(f"{lake.storage.uri(key)} was switched by others {SWITCH_TRIES} times while this run tried to: try again.")
 
@@ -129,6 +132,12 @@ def _withdraw(lake: Lake, table: Table, mine: Manifest, etag: str) -> None:
         for key in mine.staged:
             if newest is not None and key not in newest.files:
                 _move_away(lake, key)
+
+
+def _forget(lake: Lake, keys: set[str]) -> None:
+    """Remove what was staged for a change that another publisher's switch made void."""
+    for key in keys:
+        lake.storage.delete(places(key)[1])
 
 
 def _move_away(lake: Lake, key: str) -> None:

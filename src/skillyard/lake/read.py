@@ -18,6 +18,8 @@ from skillyard.lake.manifest import load_manifest, places
 from skillyard.lake.tables import TABLES, Table
 
 READERS = 8
+GONE = ("NO_SUCH_KEY", "RESOURCE_NOT_FOUND", "404")
+"""What Arrow says of an object on S3 that was removed after it was opened."""
 
 
 def read(lake: Lake, table: str | Table, columns: Sequence[str] | None = None, where: pc.Expression | None = None) -> pa.Table:

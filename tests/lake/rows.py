@@ -1,0 +1,156 @@
+"""Rows for the tests of the lake, and raw reads of a table as an analyst does them."""
+
+import warnings
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from importlib.resources import files
+from typing import Any
+from urllib.parse import urlsplit
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from skillyard.lake.lake import Lake
+from skillyard.lake.results import results_table, to_results
+from skillyard.lake.tables import COST_DAILY, DOCUMENTS, LLM_CALLS, PAGES, REJECTS, TABLES, Table
+
+DAY = date(2026, 11, 20)
+SHA = "ab" * 32
+OUTPUT = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["tags", "total"],
+    "properties": {
+        "tags": {"type": "array", "items": {"type": "string"}, "description": "subjects"},
+        "total": {"type": ["number", "null"], "x-decimal": True, "description": "sum to pay"},
+    },
+}
+TAGS = results_table("tag-document", 1, OUTPUT)
+
+
+def moment(day: date) -> datetime:
+    """Return noon of a day, UTC."""
+    return datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+
+
+def pages(n: int, day: date = DAY, **changes: Any) -> pa.Table:
+    """Return n pages of one document."""
+    row = {"doc_id": SHA, "text": "Hello", "n_chars": 5, "language": "en", "status": "text", "parser": "plain", "run_id": "run-1"}
+    return to_results(PAGES, [row | {"page_no": i + 1, "ingested_on": day} | changes for i in range(n)])
+
+
+def results(items: range, day: date = DAY, fingerprint: str = SHA, table: Table = TAGS, **changes: Any) -> pa.Table:
+    """Return one result for each item."""
+    row = {
+        "doc_id": SHA,
+        "uri": "file:///inbox/a.pdf",
+        "tags": ["billing"],
+        "total": Decimal("12.10"),
+        "fingerprint": fingerprint,
+        "is_stale": False,
+        "tier": "fast",
+        "model": "embedded/small",
+        "route_reason": "floor",
+        "route_score": 0.1,
+        "n_attempts": 1,
+        "n_escalations": 0,
+        "cost_usd": Decimal("0.0000000375"),
+        "run_id": "run-1",
+        "produced_at": moment(day),
+        "produced_on": day,
+    }
+    return to_results(table, [row | {"item_id": f"item-{i:04d}"} | changes for i in items])
+
+
+def example(name: str) -> tuple[Table, dict[str, Any]]:
+    """Return a table and one row that its suite accepts."""
+    if name == "results":
+        return TAGS, results(range(1)).to_pylist()[0]
+    rows: dict[str, dict[str, Any]] = {
+        DOCUMENTS.name: {
+            "doc_id": SHA,
+            "uri": "file:///inbox/a.pdf",
+            "kind": "pdf",
+            "mime_type": "application/pdf",
+            "size_bytes": 10,
+            "etag": "e",
+            "n_pages": 1,
+            "n_chars": 5,
+            "status": "parsed",
+            "run_id": "run-1",
+            "ingested_at": moment(DAY),
+            "ingested_on": DAY,
+        },
+        PAGES.name: pages(1).to_pylist()[0],
+        REJECTS.name: {
+            "run_id": "run-1",
+            "stage": "answer",
+            "item_id": SHA,
+            "doc_id": SHA,
+            "skill": "tag-document",
+            "fingerprint": SHA,
+            "tier": "expert",
+            "error_kind": "schema_error",
+            "error_message": "no tags",
+            "n_attempts": 3,
+            "cost_usd": "0.01",
+            "rejected_at": moment(DAY),
+            "rejected_on": DAY,
+        },
+        LLM_CALLS.name: call("call-1"),
+        COST_DAILY.name: cost("tag-document", 1),
+    }
+    return TABLES[name], rows[name]
+
+
+def call(call_id: str, **changes: Any) -> dict[str, Any]:
+    """Return one settled attempt."""
+    text = dict.fromkeys(("operation_id", "run_id", "dag_id", "skill", "team", "item_id", "doc_id", "model", "deployment"), "x")
+    counts = dict.fromkeys(("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens"), 7)
+    money = {"compute_s": "0.5", "reserved_usd": "0.1", "cost_usd": "0.05", "saved_usd": "0", "price_ids": "p1"}
+    own = {
+        "call_id": call_id,
+        "fingerprint": SHA,
+        "request_hash": SHA,
+        "attempt_no": 1,
+        "sample_no": 0,
+        "tier": "fast",
+        "status": "settled",
+    }
+    return text | counts | money | own | {"sent_at": moment(DAY), "usage_date": DAY} | changes
+
+
+def cost(skill: str, n_calls: int) -> dict[str, Any]:
+    """Return a row of the daily bill."""
+    zero = {f.name: 0 for f in COST_DAILY.schema if not pa.types.is_string(f.type)}
+    key = {"usage_date": DAY, "team": "records", "skill": skill, "tier": "fast", "model": "m", "dag_id": "cli"}
+    return zero | key | {"n_calls": n_calls, "cost_usd": Decimal(n_calls) / 1000}
+
+
+def with_pandas(lake: Lake, table: str) -> pd.DataFrame:
+    """Return what ``pd.read_parquet`` makes of the table's folder."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pandas about pandas
+        if lake.url.startswith("s3://"):
+            return pd.read_parquet(table, filesystem=lake.filesystem)
+        return pd.read_parquet(f"{lake.url.removeprefix('file://')}/{table}")
+
+
+def with_duckdb(lake: Lake, table: str, environment: dict[str, str]) -> list[dict[str, Any]]:
+    """Return what DuckDB's ``read_parquet`` makes of the table's files."""
+    connection = duckdb.connect()
+    url = lake.url.removeprefix("file://")
+    if url.startswith("s3://"):
+        _let_duckdb_in(connection, environment)
+    found: pa.Table = connection.sql(f"select * from read_parquet('{url}/{table}/*/*.parquet')").arrow().read_all()
+    return found.to_pylist()  # type: ignore[no-any-return]
+
+
+def _let_duckdb_in(connection: duckdb.DuckDBPyConnection, environment: dict[str, str]) -> None:
+    wheel = files("duckdb_extension_httpfs") / "extensions" / f"v{duckdb.__version__}" / "httpfs.duckdb_extension"
+    connection.load_extension(str(wheel))
+    connection.execute(
+        "create secret (type s3, key_id ?, secret ?, endpoint ?, url_style 'path', use_ssl false, region 'us-east-1')",
+        [environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"], urlsplit(environment["AWS_ENDPOINT_URL"]).netloc],
+    )
