@@ -52,7 +52,7 @@ def settings_in(folder: Path, name: str, simulator: Simulator) -> Settings:
     own = folder / name
     (own / "inbox").mkdir(parents=True)
     text = (ROOT / "tests" / "simulator" / "profile.yaml").read_text()
-    (own / "profile.yaml").write_text(text.replace("concurrency: 64", f"concurrency: {CONCURRENCY // 2}"))
+    (own / "profile.yaml").write_text(text.replace("concurrency: 256", f"concurrency: {CONCURRENCY // 2}"))
     (own / "prices.csv").write_text((ROOT / "tests" / "simulator" / "prices.csv").read_text())
     return Settings.from_env(
         {
