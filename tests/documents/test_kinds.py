@@ -101,6 +101,16 @@ def test_a_message_in_html_only_is_read_as_html():
     assert text.endswith(TEXT) and "<p>" not in text
 
 
+def test_a_message_of_parts_in_several_encodings_is_a_message():
+    japanese = "港湾事務所は九時に開きます。訪問者は東の桟橋に船を置いてください。"
+    head = b"From: a@example.com\nSubject: =?iso-2022-jp?B?GyRCOUEbKEI=?=\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+    parts = [("iso-2022-jp", japanese.encode("iso2022_jp")), ("utf-8", GERMAN.encode()), ("windows-1252", GERMAN.encode("cp1252"))]
+    body = b"".join(b"--b\nContent-Type: text/plain; charset=%s\n\n%s\n" % (name.encode(), data) for name, data in parts)
+    result = parsed(head + body + b"--b--\n", "a.eml")
+    assert (result.kind, result.title, result.language) == ("eml", "港", "ja")
+    assert japanese in result.pages[0].text
+
+
 def test_a_message_whose_stated_encoding_is_wrong_is_read_all_the_same():
     data = (
         b"From: a@example.com\nSubject: x\nContent-Type: text/plain; charset=klingon\nContent-Transfer-Encoding: 8bit\n\n" + GERMAN.encode()
@@ -123,7 +133,8 @@ def test_text_in_cyrillic_and_japanese_encodings_is_decoded():
     russian = "Портовое управление открывается в девять часов. Посетителей просят оставлять лодки у восточного причала. " * 3
     japanese = "港湾事務所は九時に開きます。訪問者は東の桟橋に船を置いてください。よろしくお願いいたします。" * 3
     assert parsed(russian.encode("cp1251"), "a.txt").pages[0].text == russian.strip()
-    assert parsed(japanese.encode("shift_jis"), "a.txt").pages[0].text == japanese
+    for encoding in ("shift_jis", "iso2022_jp", "euc_jp"):
+        assert parsed(japanese.encode(encoding), "a.txt").pages[0].text == japanese
 
 
 def test_text_holds_no_character_that_a_table_cannot():

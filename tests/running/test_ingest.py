@@ -5,6 +5,7 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -17,6 +18,7 @@ from skillyard.running.parsing import outcome_key
 from skillyard.settings import Settings
 from tests.documents import made
 from tests.documents.made import GERMAN, TEXT
+from tests.s3_server import S3Server
 
 MIXED = {
     "contracts/rules.pdf": made.pdf(TEXT, GERMAN),
@@ -265,6 +267,23 @@ def test_pages_of_a_large_shard_are_written_in_frames_and_never_split_within_a_d
 
     holders = Counter(doc_id for path in files for doc_id in set(pq.read_table(path)["doc_id"].to_pylist()))
     assert set(holders.values()) == {1}
+
+
+def test_inbox_and_lake_may_be_on_s3_and_wrong_keys_are_an_inbox_error(settings: Settings, s3: S3Server, monkeypatch: pytest.MonkeyPatch):
+    from skillyard.storage import open_storage
+
+    base = f"s3://{s3.bucket}/{uuid4().hex}"
+    remote = replace(settings, inbox=f"{base}/inbox", lake=f"{base}/lake")
+    store = open_storage(remote.inbox)
+    for name, data in MIXED.items():
+        store.put(name, data)
+    report = ingest(remote, "one")
+    assert (report.n_documents, report.n_new, report.n_pages) == (10, 6, 6)
+    store.put("notes/a b.txt", MIXED["notes/a b.txt"])
+    assert discover(remote, "two").n_new == 0
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(InboxError, match="SKILLYARD_INBOX"):
+        discover(replace(remote, lake=settings.lake), "three")
 
 
 def test_shards_are_balanced_by_bytes():

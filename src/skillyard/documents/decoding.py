@@ -32,6 +32,8 @@ def encoding_of(data: bytes) -> str | None:
     if b"\0" in head:
         even = head[: len(head) // 2 * 2]
         return next(filter(partial(_reads_as_text, even), ("utf-16-le", "utf-16-be")), None)
+    if b"\x1b" in head and _reads_as_text(head, "iso2022_jp"):
+        return "iso2022_jp"
     if _reads_as_text(head, "utf-8"):
         return "utf-8"
     from charset_normalizer import from_bytes

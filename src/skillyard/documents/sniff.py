@@ -58,14 +58,17 @@ def sniff(data: bytes, name: str) -> FileType:
     """Return what the bytes are. ``Refused`` when they are empty, encrypted as a whole, or nothing we read."""
     if not data.strip():
         raise Refused("empty", f"{len(data)} bytes")
+    suffix = PurePosixPath(name).suffix.lower()
     kind = _binary_kind(data)
+    if kind is None and _is_mail(data[:HEAD_BYTES].decode("latin-1"), suffix):
+        kind = "eml"  # its parts may be in several encodings: as a whole it need not be text
     if kind is None:
         text = decode(data[:HEAD_BYTES])
         if text is None:
             raise Refused("unsupported_type", f"the content is {mime_of_unsupported(data)}")
         if not text.strip("\ufeff\0 \t\r\n"):
             raise Refused("empty", f"{len(data)} bytes")
-        kind = _text_kind(text, PurePosixPath(name).suffix.lower())
+        kind = _text_kind(text, suffix)
     return FileType(kind, MIME_TYPES.get(kind) or next(mime for mark, mime in IMAGES if data.startswith(mark)))
 
 
