@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,12 @@ def test_library_skills_write_nothing_and_open_no_connection(catalogue: Catalogu
     for name in LIBRARY:
         catalogue.load(name).run_library(text)
     assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+@pytest.mark.parametrize("piece", ["a.", "a@", "1 ", "(", "http://", "x", "+49 30 901820 ", "00"])
+def test_library_skill_reads_a_hostile_text_in_seconds(name: str, piece: str, catalogue: Catalogue) -> None:
+    skill = catalogue.load(name)
+    started = time.process_time()
+    skill.run_library((piece * 40_000)[:40_000])
+    assert time.process_time() - started < 10

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-EMAIL = re.compile(r"[^\s@<>()\[\]{},;:\"'“”„«»|]+@[^\s@<>()\[\]{},;:\"'“”„«»|/]+\.[^\s@<>()\[\]{},;:\"'“”„«»|/.]{2,}")
-URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'“”„«»|\\^`{}]+", re.IGNORECASE)
+IN_ADDRESS = r"[^\s@<>()\[\]{},;:\"'“”„«»|]"
+EMAIL = re.compile(rf"(?<!{IN_ADDRESS}){IN_ADDRESS}{{1,64}}@(?:(?!/){IN_ADDRESS}){{3,254}}")
+"""Bounded, and begun only where a run of such characters begins: a long text without any address is read once."""
+URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'“”„«»|\\^`{}]{1,2000}", re.IGNORECASE)
 RESERVED_SUFFIX = "example"
 
 
