@@ -59,7 +59,7 @@ def _block(chunk: str) -> Block:
     if chunk.startswith("- "):
         return Block("bullets", tuple(_joined(item) for item in chunk[2:].split("\n- ")))
     if chunk.startswith("|"):
-        return Block("table", rows=tuple(tuple(cell.strip() for cell in line.strip("| ").split("|")) for line in lines))
+        return Block("table", rows=tuple(tuple(cell.strip() for cell in line.strip().removeprefix("|").removesuffix("|").split("|")) for line in lines))
     return Block("paragraph", (_joined(chunk),))
 
 
