@@ -13,6 +13,7 @@ from skillyard.lake.publish import append, replace_partition
 from skillyard.lake.read import read
 from skillyard.lake.results import to_results
 from skillyard.lake.tables import COST_DAILY, LLM_CALLS, PAGES
+from skillyard.storage.local import LocalStorage
 from tests.lake.rows import DAY, call, cost, pages
 from tests.s3_server import S3Server
 
@@ -141,6 +142,17 @@ def test_a_lake_that_refuses_writes_is_told(s3: S3Server, monkeypatch: pytest.Mo
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     with pytest.raises(LakeNotWritable, match="SignatureDoesNotMatch"):
         Lake(f"s3://{s3.bucket}/x").check_writable()
+
+
+def test_a_store_that_ignores_conditions_is_told(local_lake: Lake) -> None:
+    class CarelessStorage(LocalStorage):
+        def put_if_absent(self, key: str, data: bytes) -> str | None:
+            return self.put(key, data)
+
+    local_lake.storage = CarelessStorage(local_lake.url)
+    with pytest.raises(LakeNotWritable, match="ignores If-None-Match"):
+        local_lake.check_writable()
+    assert list(local_lake.storage.list()) == []
 
 
 def test_working_frames_and_values_round_trip(lake: Lake) -> None:
