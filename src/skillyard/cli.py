@@ -206,12 +206,15 @@ def report_cost(
 def list_tables(as_json: AsJson = False) -> None:
     """List the tables with their row counts."""
     from skillyard.lake.lake import Lake
-    from skillyard.lake.read import count_rows, table_names
+    from skillyard.lake.read import read, table_names
+    from skillyard.lake.tables import TABLES
 
     lake = Lake(Settings.from_env().lake)
-    _print_rows(
-        [{"table": name, "rows": count_rows(lake, name), "location": lake.storage.uri(name)} for name in table_names(lake)], as_json
-    )
+    rows = []
+    for name in table_names(lake):
+        key = TABLES[name].key[0] if name in TABLES else "item_id"
+        rows.append({"table": name, "rows": read(lake, name, [key]).num_rows, "location": lake.storage.uri(name)})
+    _print_rows(rows, as_json, widths={"location": 90})
 
 
 @lake_app.command("show")

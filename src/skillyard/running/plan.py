@@ -221,7 +221,7 @@ def _message(request: PlanRequest, selection: Selection, cost: Decimal, quote: D
     """Return one sentence for the log and the terminal."""
     n = len(selection.planned)
     said = [f"{request.skill}: {selection.n_applicable} items apply, {len(selection.selected)} selected"]
-    said.append(f"{n} to answer, at most about ${cost:.6f} on the first tier" if n else "nothing is pending, no call is made")
+    said.append(f"{n} to answer, for about ${cost:.6f} on the first tier" if n else "nothing is pending, no call is made")
     if selection.stale and request.reprocess == "none" and not request.force:
         said.append(
             f"{len(selection.stale)} results are stale (made before the skill was edited) and stay: "
