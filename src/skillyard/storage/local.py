@@ -200,7 +200,5 @@ def _writing(uri: str) -> Iterator[None]:
     except OSError as error:
         message = f"{uri} cannot be written: {error.strerror} ({error.filename or 'no file named'})."
         if error.errno in REFUSED:
-            raise LakeNotWritable(
-                f"{message} Free space, give this user permission to write there, or choose another lake."
-            ) from error
+            raise LakeNotWritable(f"{message} Free space, give this user permission to write there, or choose another lake.") from error
         raise StorageError(message) from error

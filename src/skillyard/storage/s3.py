@@ -156,9 +156,7 @@ class S3Storage:
         try:
             yield
         except (NoCredentialsError, PartialCredentialsError) as error:
-            raise refused(
-                f"{where}: no S3 credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use a role."
-            ) from error
+            raise refused(f"{where}: no S3 credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use a role.") from error
         except ClientError as error:
             found = error.response["Error"]
             code, said = found.get("Code", "?"), found.get("Message", "")
