@@ -9,11 +9,6 @@ from typing import Any
 from skillyard.skills.errors import SkillError
 
 TIERS = ("fast", "standard", "expert")
-KINDS = ("llm", "library", "mixed")
-INPUT_UNITS = ("document", "page")
-ESCALATE_WHEN = ("schema_error", "failed_check", "refusal", "truncated", "overflow")
-SHARES = ("team", "everyone")
-BUCKETS = ("ingestion", "qa-classification", "structured-tools", "workflows", "planning")
 
 
 @dataclass(frozen=True, slots=True)
