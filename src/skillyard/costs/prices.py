@@ -16,6 +16,9 @@ from skillyard.errors import ConfigError, Unpriced
 from skillyard.settings import Settings
 
 PLACES = Decimal("0.000000000001")
+PRICE_PLACES = 20
+MOST_USD = 100_000_000
+"""What a price may be: with these bounds every sum over a day's calls stays exact."""
 UNITS = {"input": "token", "cache_read": "token", "cache_write": "token", "output": "token", "compute_s": "second"}
 """Every meter and the unit its price is for."""
 COLUMNS = ("price_id", "model", "meter", "unit", "price_usd", "valid_from", "valid_to", "source")
@@ -91,19 +94,18 @@ class PriceBook:
 
     def upper_bound(self, model: str, input_tokens: int, output_tokens: int, timeout_s: float, at: datetime) -> Decimal:
         """Return a cost no attempt of this size can exceed: input at its dearest meter, compute for the whole timeout, rounded up."""
-        prices = self._prices(model, at)
-        dearest = max((_rate(prices, meter) for meter in ("input", "cache_read", "cache_write")), default=Decimal(0))
-        tokens = dearest * input_tokens + _rate(prices, "output") * output_tokens
-        compute = _rate(prices, "compute_s") * Decimal(str(timeout_s))
-        return (tokens + compute).quantize(PLACES, ROUND_CEILING)
+        rates = self.rates(model, at)
+        tokens = max(rates["input"], rates["cache_read"], rates["cache_write"]) * input_tokens + rates["output"] * output_tokens
+        return (tokens + rates["compute_s"] * Decimal(str(timeout_s))).quantize(PLACES, ROUND_CEILING)
 
     def check(self, model: str, at: datetime) -> None:
         """Raise Unpriced unless the model can be priced on that UTC day."""
         self._prices(model, at)
 
-    def is_by_compute(self, model: str, at: datetime) -> bool:
-        """Say whether the model is priced by seconds of own compute."""
-        return "compute_s" in self._prices(model, at)
+    def rates(self, model: str, at: datetime) -> dict[str, Decimal]:
+        """Return USD per unit of every meter on that UTC day, 0 for a meter the model is not priced by; Unpriced when it has none."""
+        prices = self._prices(model, at)
+        return {meter: _rate(prices, meter) for meter in UNITS}
 
     def _prices(self, model: str, at: datetime) -> dict[str, Price]:
         if at.tzinfo is None:
@@ -195,8 +197,9 @@ def _amount(row: dict[str, str], where: str) -> Decimal:
         amount = Decimal(row["price_usd"])
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
-        raise ConfigError(f"{where}: price_usd is {row['price_usd']!r}: it has to be a decimal number of USD, 0 or more.")
+    if not amount.is_finite() or not 0 <= amount < MOST_USD or amount != round(amount, PRICE_PLACES):
+        allowed = f"a decimal number of USD, 0 or more, below {MOST_USD}, with at most {PRICE_PLACES} places"
+        raise ConfigError(f"{where}: price_usd is {row['price_usd']!r}: it has to be {allowed}.")
     return amount
 
 
