@@ -6,6 +6,7 @@ no tables. The engine without Airflow is measured as well, so that what Airflow 
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -124,6 +125,7 @@ def measure_engine(settings: Settings, n: int) -> float:
 
 def measure_airflow(folder: Path, simulator: Simulator, n: int) -> tuple[float, int]:
     """Trigger the skill's DAG in a running Airflow; return seconds from the trigger to the end of the run, and the calls made."""
+    os.environ |= simulator_variables(simulator.url)
     settings = settings_in(folder, "airflow", simulator)
     publish_texts(settings, mails(n))
     site = config.Site(
@@ -132,9 +134,7 @@ def measure_airflow(folder: Path, simulator: Simulator, n: int) -> tuple[float, 
     running = process.start(site, process.free_port(), lambda line: print(line, file=sys.stderr))
     try:
         airflow = client.Client(running.url, config.USER, config.password(site))
-        setup.wait_for_dags(airflow, [f"skill.{SKILL}"])
-        setup.make_pools(airflow, settings)
-        airflow.unpause(f"skill.{SKILL}")
+        setup.apply(airflow, setup.Wanted(setup.wanted(settings).pools, (f"skill.{SKILL}",)))
         simulator.reset()
         began = time.monotonic()
         run = airflow.trigger(f"skill.{SKILL}", {"shard_items": n // 2})
@@ -155,8 +155,6 @@ def simulator_variables(url: str) -> dict[str, str]:
 
 if __name__ == "__main__":
     if len(sys.argv) > 4 and sys.argv[1] in ("bare", "engine"):
-        import os
-
         mode, folder, url, n = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
         os.environ |= simulator_variables(url) | {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "GX_ANALYTICS_ENABLED": "false"}
         if mode == "bare":

@@ -109,7 +109,7 @@ async def _answer_on(
         doc_id=item.doc_id,
         tier=tier,
         messages=skill.messages(item.text, plan.parameters),
-        schema=skill.output_schema,
+        schema=skill.request_schema,
         max_tokens=min(skill.limits.output_tokens, *(d.max_output_tokens for d in profile.deployments(tier))),
         timeout_s=skill.limits.timeout_s,
     )

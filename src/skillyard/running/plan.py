@@ -134,7 +134,8 @@ def _limit(space: Workspace, request: PlanRequest, items: list[Item]) -> list[It
     if bounds is None:
         raise ConfigError(f"{request.skill} is not in {space.settings.enabled}: it may not follow new documents by itself.")
     if bounds.max_input_tokens is not None:
-        items = [i for i in items if estimate_tokens(i.text) <= bounds.max_input_tokens]
+        n_left = bounds.max_input_tokens - _n_prompt_tokens(space.skill, request)
+        items = [i for i in items if estimate_tokens(i.text) <= n_left]
     return items[: bounds.first_items] if bounds.first_items is not None else items
 
 
@@ -205,7 +206,7 @@ def estimate_cost(skill: Skill, profile: Profile, prices: PriceBook, items: Iter
     if skill.kind == "library":
         return Decimal(0)
     tier = request.first_tier or skill.tier_default
-    n_prompt = sum(estimate_tokens(m["content"]) for m in skill.messages("", request.parameters))
+    n_prompt = _n_prompt_tokens(skill, request)
     n_items, n_input = 0, 0
     for item in items:
         n_items, n_input = n_items + 1, n_input + n_prompt + estimate_tokens(item.text)
@@ -215,6 +216,11 @@ def estimate_cost(skill: Skill, profile: Profile, prices: PriceBook, items: Iter
     usage = Usage(input_tokens=n_input, output_tokens=n_items * skill.limits.output_tokens, compute_s=seconds)
     now = datetime.now(UTC)
     return max(prices.cost(d.model, usage, now).usd for d in profile.deployments(tier))
+
+
+def _n_prompt_tokens(skill: Skill, request: PlanRequest) -> int:
+    """Return the tokens that every item's request begins with."""
+    return sum(estimate_tokens(m["content"]) for m in skill.messages("", request.parameters))
 
 
 def _message(request: PlanRequest, selection: Selection, cost: Decimal, quote: Decimal) -> str:
