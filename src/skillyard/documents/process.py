@@ -23,7 +23,6 @@ PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR", "HOME", "LANG", 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 START_S = 60.0
 
-
 Result = TypeVar("Result", Parsed, Rejected, Parsed | Rejected)
 
 
@@ -113,8 +112,10 @@ class WorkerProcess:
             result = decode_result(message)
         except (EOFError, ConnectionError):
             return self._done(self._reject_of_death(job), is_spent=True)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            return self._done(job.reject("too_large", f"the parser's answer cannot be taken: {error}"), is_spent=True)
+        except OSError:
+            return self._done(job.reject("too_large", f"its text is larger than {MAX_RESULT_BYTES:,} bytes"), is_spent=True)
+        except (ValueError, TypeError, KeyError) as error:
+            return self._done(job.reject("crashed", f"the parser's answer makes no sense: {error}"), is_spent=True)
         return self._done(result, is_spent=isinstance(result, Rejected) and result.error_kind == "out_of_memory")
 
     def check_limits(self) -> Rejected | None:
