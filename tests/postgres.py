@@ -1,0 +1,41 @@
+"""A real PostgreSQL for one test session, from Debian's binaries, in a folder of its own and on a socket nobody else sees."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+OWNER = "postgres"
+"""The account that runs the server when the tests run as root, which PostgreSQL refuses to do."""
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database; skipped where PostgreSQL is not installed."""
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not binaries:
+        pytest.skip("PostgreSQL is not installed: `make test` as root installs it, else apt-get install postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="skillyard-pg-"))
+    if os.geteuid() == 0:
+        os.chown(folder, pwd.getpwnam(OWNER).pw_uid, pwd.getpwnam(OWNER).pw_gid)
+    bin_, data = binaries[-1].parent, folder / "data"
+    _as_owner([str(bin_ / "initdb"), "-D", str(data), "-U", "skillyard", "-A", "trust", "--no-sync"])
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+    _as_owner([str(bin_ / "pg_ctl"), "-D", str(data), "-l", str(folder / "log"), "-o", options, "-w", "start"])
+    try:
+        yield f"postgresql+psycopg2://skillyard@/postgres?host={folder}"
+    finally:
+        _as_owner([str(bin_ / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop"])
+        shutil.rmtree(folder)
+
+
+def _as_owner(command: list[str]) -> None:
+    prefix = ["runuser", "-u", OWNER, "--"] if os.geteuid() == 0 else []
+    done = subprocess.run([*prefix, *command], capture_output=True, text=True, check=False, cwd="/")
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr or done.stdout}")
