@@ -45,7 +45,7 @@ PARTS = (
 
 
 def parts_invoice(seed: int) -> str:
-    """Return the source of an invoice over three pages: 56 lines, a freight charge and 20 % VAT."""
+    """Return the source of an invoice over two pages: 56 lines, a freight charge and 20 % VAT."""
     rng = random.Random(seed)
     rows, net = [], Decimal(0)
     for number in range(1, 57):

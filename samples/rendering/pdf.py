@@ -17,7 +17,18 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import BaseDocTemplate, Flowable, Frame, FrameBreak, NextPageTemplate, PageBreak, PageTemplate, Paragraph, Spacer, Table
+from reportlab.platypus import (
+    BaseDocTemplate,
+    Flowable,
+    Frame,
+    FrameBreak,
+    NextPageTemplate,
+    PageBreak,
+    PageTemplate,
+    Paragraph,
+    Spacer,
+    Table,
+)
 
 from rendering.source import Block, Source
 
@@ -85,8 +96,8 @@ def _story(source: Source) -> list[Flowable]:
 
 
 def _flowables(block: Block, styles: dict[str, ParagraphStyle], settings: dict[str, Any]) -> list[Flowable]:
-    if block.kind == "pagebreak":
-        return [PageBreak()]
+    if block.kind == "break":
+        return [FrameBreak() if settings.get("layout") == "two-columns" else PageBreak()]
     if block.kind == "table":
         return [_table(block, styles, settings), Spacer(0, 8)]
     if block.kind == "bullets":
@@ -95,11 +106,12 @@ def _flowables(block: Block, styles: dict[str, ParagraphStyle], settings: dict[s
 
 
 def _table(block: Block, styles: dict[str, ParagraphStyle], settings: dict[str, Any]) -> Table:
-    """Cells of figures are set right; ``columns`` in the head gives the widths in millimetres."""
+    """A column of figures is set right; ``columns`` in the head has the widths in millimetres."""
     head, *body = block.rows
     widths = settings.get("columns", {}).get(len(head))
-    cells = [[Paragraph(f"<b>{_marked(cell)}</b>", styles["cell"]) for cell in head]]
-    cells += [[Paragraph(_marked(cell), styles["figure" if _is_figure(cell) else "cell"]) for cell in row] for row in body]
+    sides = ["figure" if all(_is_figure(cell) for cell in column if cell) else "cell" for column in zip(*body, strict=True)]
+    rows = [[f"**{name}**" for name in head], *body]
+    cells = [[Paragraph(_marked(text), styles[side]) for text, side in zip(row, sides, strict=True)] for row in rows]
     lines = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("BOTTOMPADDING", (0, 0), (-1, -1), 2), ("TOPPADDING", (0, 0), (-1, -1), 2)]
     if settings.get("rules", "lines") == "grid":
         lines += [("GRID", (0, 0), (-1, -1), 0.4, colors.grey), ("BACKGROUND", (0, 0), (-1, 0), colors.whitesmoke)]
@@ -110,7 +122,7 @@ def _table(block: Block, styles: dict[str, ParagraphStyle], settings: dict[str, 
 
 def _is_figure(cell: str) -> bool:
     """Whether a cell holds an amount or a count and not words."""
-    return bool(cell) and sum(c.isdigit() for c in cell) * 2 >= len(cell.replace(" ", "")) - 2 and not any(c in cell for c in "/:")
+    return any(c.isdigit() for c in cell) and sum(c.isalpha() for c in cell) <= 1 and not any(c in cell for c in "/:")
 
 
 def _styles(settings: dict[str, Any]) -> dict[str, ParagraphStyle]:
@@ -122,7 +134,9 @@ def _styles(settings: dict[str, Any]) -> dict[str, ParagraphStyle]:
     return {
         "paragraph": base,
         "title": ParagraphStyle("title", base, fontName=bold, fontSize=size * 1.8, leading=size * 2.2, spaceAfter=size),
-        "heading": ParagraphStyle("heading", base, fontName=bold, fontSize=size * 1.15, leading=size * 1.6, spaceBefore=size * 0.5, keepWithNext=1),
+        "heading": ParagraphStyle(
+            "heading", base, fontName=bold, fontSize=size * 1.15, leading=size * 1.6, spaceBefore=size * 0.5, keepWithNext=1
+        ),
         "right": ParagraphStyle("right", base, alignment=TA_RIGHT),
         "bullets": ParagraphStyle("bullets", base, leftIndent=size * 1.2, bulletIndent=2, spaceAfter=2),
         "cell": cell,

@@ -1,7 +1,8 @@
 """Reads one source: settings in a YAML head, then text in a small part of Markdown.
 
 A block is a run of lines between blank lines. ``# `` and ``## `` begin headings, ``- `` bullets, ``| `` table rows, ``>> ``
-a right-aligned paragraph; a line that ends with a backslash is broken there; ``**bold**`` is the only inline mark.
+a right-aligned paragraph; ``===`` is a page or column break. A line that ends with a backslash is broken there, and
+``**bold**`` is the only inline mark.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ class Block:
     """One heading, paragraph, list or table."""
 
     kind: str
-    """title, heading, paragraph, right, bullets, table or pagebreak"""
+    """title, heading, paragraph, right, bullets, table or break"""
     lines: tuple[str, ...] = ()
     """The text; one line per bullet; empty for a table."""
     rows: tuple[tuple[str, ...], ...] = ()
@@ -55,11 +56,14 @@ def _block(chunk: str) -> Block:
     if chunk.startswith(">> "):
         return Block("right", (_joined(chunk[3:]),))
     if chunk == "===":
-        return Block("pagebreak")
+        return Block("break")
     if chunk.startswith("- "):
         return Block("bullets", tuple(_joined(item) for item in chunk[2:].split("\n- ")))
     if chunk.startswith("|"):
-        return Block("table", rows=tuple(tuple(cell.strip() for cell in line.strip().removeprefix("|").removesuffix("|").split("|")) for line in lines))
+        return Block(
+            "table",
+            rows=tuple(tuple(cell.strip() for cell in line.strip().removeprefix("|").removesuffix("|").split("|")) for line in lines),
+        )
     return Block("paragraph", (_joined(chunk),))
 
 

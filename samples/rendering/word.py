@@ -45,7 +45,7 @@ def repacked(data: bytes) -> bytes:
 def _add(document: Document, block: Block) -> None:
     if block.kind in ("title", "heading"):
         document.add_heading(block.lines[0], 1 if block.kind == "title" else 2)
-    elif block.kind == "pagebreak":
+    elif block.kind == "break":
         document.add_page_break()
     elif block.kind == "bullets":
         for line in block.lines:
