@@ -7,8 +7,8 @@ from sqlalchemy import Engine, delete, insert, select, update
 from skillyard.errors import RunLocked
 from skillyard.gateway.state import LEASES
 
-LEASE_TTL = timedelta(minutes=15)
-"""A holder that has not been heard of for so long is taken for dead."""
+LEASE_TTL = timedelta(minutes=30)
+"""A holder that has not been heard of for so long is taken for dead; the next run of the same DAG takes over at once."""
 
 
 def take_lease(engine: Engine, name: str, owner: str) -> None:

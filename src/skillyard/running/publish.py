@@ -77,8 +77,8 @@ def finish_run(settings: Settings, run_key: str) -> RunReport:
     if failed:
         raise RunIncomplete(
             f"{plan.skill}: {sum(failed.values())} of {report.n_planned} items are pending ({_words(failed)}); "
-            f"{report.n_results} results and {report.n_rejects} rejects are published. Paid answers are kept: trigger the DAG again, "
-            "or clear the failed tasks, and only what is missing is asked."
+            f"{report.n_results} results and {report.n_rejects} rejects are published. Paid answers are kept: "
+            "run the skill again and only what is missing is asked."
         )
     return report
 

@@ -1,0 +1,139 @@
+"""The command line as a person and a program meet it: help, JSON, exit codes, readable errors."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skillyard.cli import app, main
+from skillyard.settings import Settings
+from tests.conftest import ROOT
+from tests.running.lake_of import mails
+from tests.simulator import Simulator
+
+COMMANDS = [
+    *("ingest", "run", "skills list", "skills show", "skills check", "route explain", "cost report"),
+    *("lake tables", "lake show", "airflow up", "airflow down", "airflow setup", "airflow demo"),
+]
+
+
+@pytest.fixture
+def installed(settings: Settings, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The variables that a shell would have set."""
+    values = {"HOME": str(ROOT), "LAKE": settings.lake, "INBOX": settings.inbox, "STATE": settings.state, "PROFILE": settings.profile}
+    for name, value in values.items():
+        monkeypatch.setenv(f"SKILLYARD_{name}", value)
+    return settings
+
+
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str, str]:
+    """Return exit code, standard output and standard error of one command."""
+    monkeypatch.setattr(sys, "argv", ["skillyard", *words])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main()
+    captured = capsys.readouterr()
+    code = ended.value.code
+    return (code if isinstance(code, int) else 0), captured.out, captured.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = call(capsys, monkeypatch, *command.split(), "--help")
+    assert code == 0 and f"skillyard {command}" in out
+    assert len(out.split("Options")[0].split()) >= 8, "a sentence on what it does"
+
+
+def test_no_command_is_left_out_of_these_tests() -> None:
+    groups = {g.name: g.typer_instance for g in app.registered_groups}
+    names = [c.name or c.callback.__name__ for c in app.registered_commands if c.callback]
+    names += [f"{group} {c.name}" for group, sub in groups.items() if sub for c in sub.registered_commands]
+    assert sorted(names) == sorted(COMMANDS)
+
+
+def test_from_the_inbox_to_the_bill(
+    installed: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in mails(5).items():
+        (tmp_path / "inbox" / name).write_text(text)
+
+    def data(*words: str) -> Any:
+        code, out, err = call(capsys, monkeypatch, *words, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    assert (data("ingest")["n_new"], data("ingest")["n_new"]) == (5, 0)
+    quoted = data("run", "tag-document", "--limit", "3", "--dry-run")
+    assert quoted["n_planned"] == 3 and float(quoted["estimated_cost_usd"]) > 0
+    assert data("run", "tag-document", "--limit", "3")["n_results"] == 3
+    assert data("run", "tag-document", "--limit", "3")["n_planned"] == 0
+    counts = {row["table"]: row["rows"] for row in data("lake", "tables")}
+    assert (counts["documents"], counts["results/tag-document/v1"], counts["llm_calls"]) == (5, 3, 3)
+    assert len(data("lake", "show", "results/tag-document", "--limit", "2", "--columns", "uri,tags")) == 2
+    line, total = data("cost", "report")
+    assert (line["skill"], total["skill"], line["n_calls"]) == ("tag-document", "total", 3)
+
+
+def test_an_empty_inbox_is_a_success_that_says_so(
+    installed: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, _ = call(capsys, monkeypatch, "ingest")
+    assert code == 0 and "empty" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run", "tag-documnet"), "Did you mean 'tag-document'"),
+        (("run", "tag-document", "--team", "nobody"), "unknown team 'nobody'"),
+        (("run", "tag-document", "--first-tier", "huge"), "Allowed: expert, fast, standard"),
+        (("run", "answer-question", "--param", "qestion=x"), "Did you mean 'question'"),
+        (("lake", "show", "documnets"), "Did you mean 'documents'"),
+        (("route", "explain", "nothing", "text"), "unknown skill 'nothing'"),
+        (("cost", "report", "--by", "colour"), "Allowed:"),
+        (("skills", "show", "nothing"), "unknown skill 'nothing'"),
+    ],
+)
+def test_what_is_not_allowed_is_one_line_with_the_next_step_and_exit_code_2(
+    installed: Settings, words: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = call(capsys, monkeypatch, *words)
+    assert (code, out) == (2, "") and said in err and err.startswith("skillyard: ") and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("SKILLYARD_PROFILE", "gpt", "unknown profile 'gpt'"),
+        ("SKILLYARD_LAKE", "gs://bucket", "neither a path nor"),
+        ("SKILLYARD_STATE", "state.db", "SQLAlchemy URL"),
+    ],
+)
+def test_a_wrong_setting_is_named(
+    installed: Settings, name: str, value: str, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    code, _, err = call(capsys, monkeypatch, "run", "tag-document")
+    assert code == 2 and said in err
+
+
+def test_an_inbox_that_does_not_exist_names_its_variable(
+    installed: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SKILLYARD_INBOX", "/nowhere/at/all")
+    code, _, err = call(capsys, monkeypatch, "ingest")
+    assert code == 2 and "SKILLYARD_INBOX" in err and "/nowhere/at/all" in err
+
+
+def test_route_explain_takes_a_text_or_a_file(
+    installed: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "note.txt").write_text("Bitte senden Sie uns die Rechnung noch einmal. Danke und freundliche Grüße aus Bremen.")
+    code, out, err = call(capsys, monkeypatch, "route", "explain", "tag-document", str(tmp_path / "note.txt"), "--json")
+    assert code == 0, err
+    explained = json.loads(out)
+    assert explained["tier"] == "fast" and explained["features"]["language"] == "de" and "language" in explained["causes"]
+    code, out, _ = call(capsys, monkeypatch, "route", "explain", "detect-language", "some text")
+    assert code == 0 and "no model is asked" in out
