@@ -90,7 +90,8 @@ class Client:
         body = {"slots": slots, "description": description, "include_deferred": False}
         known = {pool["name"] for pool in self.call("GET", "pools", limit=100)["pools"]}
         if name in known:
-            self.call("PATCH", f"pools/{_q(name)}", {"pool": name, **body}, update_mask=["slots", "description"])
+            mask = ["slots"] if name == "default_pool" else ["slots", "description"]  # Airflow keeps its own pool's description
+            self.call("PATCH", f"pools/{_q(name)}", {"pool": name, **body}, update_mask=mask)
         else:
             self.call("POST", "pools", {"name": name, **body})
 

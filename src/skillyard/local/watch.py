@@ -87,8 +87,8 @@ class Watch:
         counts = []
         for run in self.open_runs():
             tasks = self.client.tasks(run)
-            counts.append(f"{run.dag_id} {sum(t.state in TASK_FINAL for t in tasks)}/{len(tasks)} tasks")
-        return ", ".join(counts) or "waiting for Airflow to start the next run"
+            counts.append(f"{run.dag_id.removeprefix('skill.')} {sum(t.state in TASK_FINAL for t in tasks)}/{len(tasks)}")
+        return f"tasks done: {', '.join(counts)}" if counts else "waiting for Airflow to start the next run"
 
 
 def explain_failure(client: Client, run: Run, logs: str) -> str:

@@ -1,0 +1,67 @@
+# Everything a person does here. `make help` lists it; `make` alone checks and tests.
+PYTHON ?= python3
+BIN := .venv/bin
+# uv installs the lock in seconds; where it cannot (a mirror it does not know), pip does the same in a minute or two.
+INSTALL = { $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) 2> .venv/uv.log || $(BIN)/python -m pip install -qq $(1); }
+BENCHES := $(filter-out bench/figures.py,$(wildcard bench/*.py))
+
+.DEFAULT_GOAL := test
+.DELETE_ON_ERROR:
+.PHONY: help demo up down test check format packages bench lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+demo: .venv/installed ## the main job on the samples through a real Airflow, from documents to the bill (about 5 minutes)
+	@$(BIN)/skillyard airflow demo
+
+up: .venv/installed ## start Airflow; its UI stays at http://127.0.0.1:8080
+	@$(BIN)/skillyard airflow up
+
+down: .venv/installed ## stop it
+	@$(BIN)/skillyard airflow down
+
+test: check packages ## format check, lint, types, imports, tests
+	@echo "tests" && $(BIN)/pytest -q
+
+check: .venv/tested ## all of that but the tests
+	@echo "format" && $(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@echo "lint" && $(BIN)/ruff check --quiet .
+	@echo "types" && $(BIN)/mypy --no-error-summary
+	@echo "imports" && $(BIN)/lint-imports --no-cache > .venv/imports.log || { cat .venv/imports.log; exit 1; }
+
+format: .venv/tested ## format the code and mend what lint can
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+packages: # what some tests need from Debian; without root those tests say why they are skipped
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && ! ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1; then \
+	  echo "installing postgresql for the tests"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends postgresql; } > .venv/apt.log 2>&1 \
+	  || echo "that failed (.venv/apt.log): the tests that need it are skipped"; fi
+
+bench: .venv/tested ## every measurement, briefly, each beside its goal
+	@failed=; for bench in $(BENCHES); do echo "== $$bench"; $(BIN)/python $$bench --quick || failed="$$failed $$bench"; done; \
+	  [ -z "$$failed" ] || { echo "short of a goal:$$failed"; exit 1; }
+
+lock: .venv/tested ## resolve the versions again, newest first
+	@$(BIN)/uv pip compile --quiet --universal --upgrade --no-header pyproject.toml -o requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --upgrade --no-header --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+
+clean: ## remove the environment and the caches; .skillyard (the lake, the state) stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build src/*.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/installed: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2> /dev/null || { echo \
+	  "Skillyard needs Python 3.11 or 3.12, and $(PYTHON) is $$($(PYTHON) --version 2>&1): try make PYTHON=python3.12"; exit 1; }
+	@echo "making .venv from the lock (the first time takes a minute or two)"
+	@$(PYTHON) -m venv .venv || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv
+	@$(call INSTALL,--no-deps --requirement requirements.txt)
+	@$(call INSTALL,--no-deps --editable .)
+	@touch $@
+
+.venv/tested: .venv/installed requirements-dev.txt
+	@echo "adding what the tests need"
+	@$(call INSTALL,--no-deps --requirement requirements-dev.txt)
+	@touch $@
