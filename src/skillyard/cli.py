@@ -50,7 +50,7 @@ def main() -> None:
 def ingest(
     prefix: Annotated[str, typer.Option(help="Only objects whose path below the inbox begins so.")] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many new documents.")] = None,
-    force: Annotated[bool, typer.Option(help="Parse documents again that have not changed.")] = False,
+    force: Annotated[bool, typer.Option(help="Look at every document again, and try again those that were rejected.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Find new or changed documents in the inbox (SKILLYARD_INBOX) and publish documents, pages and rejects.
@@ -59,12 +59,16 @@ def ingest(
     """
     from skillyard.running import ingest as steps
 
-    settings, run_id = Settings.from_env(), _new_run_id()
-    plan = steps.discover(settings, run_id, prefix=prefix, limit=limit, force=force)
-    for shard in steps.ingest_shards(settings, plan.run_key):
-        steps.parse_shard(settings, shard, _say)
-    report = steps.publish_documents(settings, plan.run_key)
+    settings = Settings.from_env()
+    plan = steps.discover(settings, _new_run_id(), prefix=prefix, limit=limit, force=force)
+    try:
+        for shard in steps.ingest_shards(settings, plan.run_key):
+            steps.parse_shard(settings, shard, _say)
+    finally:
+        report = steps.publish_documents(settings, plan.run_key)
     _print(report, as_json)
+    if report.n_pending:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -167,7 +171,8 @@ def check_skills(
     if skill is not None and skill not in names:
         raise UnknownName("skill", skill, names)
     problems = [asdict(p) for name in ([skill] if skill else names) for p in check_skill(catalogue.folder / name, RESERVED, teams)]
-    _print_rows(problems, as_json)
+    if problems or as_json:
+        _print_rows(problems, as_json)
     if problems:
         raise typer.Exit(1)
     _say(f"{1 if skill else len(names)} skill folders are clean.")

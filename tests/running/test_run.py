@@ -18,7 +18,9 @@ from skillyard.running.route import lane_shards, route_run
 from skillyard.running.runs import PlanRequest, RunPlan
 from skillyard.running.shard import run_shard
 from skillyard.settings import Settings
+from tests.conftest import settings_in
 from tests.running.lake_of import mails, publish_texts
+from tests.s3_server import S3Server
 from tests.simulator import Simulator
 
 SKILL = "tag-document"
@@ -236,3 +238,13 @@ def test_library_skills_are_free_and_ask_no_model(settings: Settings, lake: Lake
     assert (report.n_results, report.tiers, report.cost_usd) == (N, {"none": N}, "0")
     assert {r["language"] for r in read(lake, "results/detect-language", ["language"]).to_pylist()} == {"en"}
     assert simulator.calls() == []
+
+
+def test_the_same_run_works_on_s3_with_postgresql(tmp_path: Path, simulator: Simulator, s3: S3Server, postgres_url: str) -> None:
+    settings = settings_in(tmp_path, SKILLYARD_LAKE=f"s3://{s3.bucket}/run-test", SKILLYARD_STATE=postgres_url)
+    publish_texts(settings, mails(6))
+    report = go(settings)
+    assert report.n_results == 6
+    assert plan(settings, "again").is_empty
+    lake = Lake(settings.lake)
+    assert settled_usd(lake) == Decimal(simulator.bill()["total_usd"]) > 0

@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.errors import InboxError, ObjectMissing, StorageRefused
+from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import scan
 from skillyard.lake.tables import TIMESTAMP
-from skillyard.running.runs import slug
+from skillyard.running.lease import release_lease, take_lease
+from skillyard.running.runs import cli_owner, slug
 from skillyard.settings import Settings
 from skillyard.storage import ObjectInfo, Storage, open_storage
 
@@ -71,6 +73,7 @@ class IngestPlan:
     """Objects that are new, or whose change mark is: they are read, and parsed unless their bytes are known."""
     shards: dict[str, int]
     """Objects by shard."""
+    lease_owner: str
     message: str
 
     @property
@@ -85,17 +88,46 @@ class IngestPlan:
 
 
 def discover(
-    settings: Settings, run_id: str, *, prefix: str = "", limit: int | None = None, force: bool = False, n_shards: int = 8
+    settings: Settings,
+    run_id: str,
+    *,
+    prefix: str = "",
+    limit: int | None = None,
+    force: bool = False,
+    n_shards: int = 8,
+    owner: str | None = None,
 ) -> IngestPlan:
     """Write shards of what is new or changed below ``prefix`` and return the plan; a run that has a plan keeps it.
 
     ``force`` looks at every object whatever its change mark says, and parses again what was rejected. About ``n_shards`` shards:
-    fewer for a few documents, more where one would get too large for a task.
+    fewer for a few documents, more where one would get too large for a task. ``RunLocked`` while somebody else than ``owner`` (by
+    default this process) ingests into the same lake; a plan with nothing new gives the lease back at once.
     """
-    lake, run_key = Lake(settings.lake), f"{RUNS}/{slug(run_id)}"
+    lake, run_key, owner = Lake(settings.lake), f"{RUNS}/{slug(run_id)}", owner or cli_owner()
     lake.check_writable()
-    if lake.has(f"{run_key}/plan.json"):
-        return IngestPlan.load(lake, run_key)
+    take_lease(open_state(settings.state), lease_name(settings), owner)
+    try:
+        plan = (
+            IngestPlan.load(lake, run_key)
+            if lake.has(f"{run_key}/plan.json")
+            else _plan(settings, lake, run_key, run_id, prefix, limit, force, n_shards, owner)
+        )
+    except BaseException:
+        release_lease(open_state(settings.state), lease_name(settings), owner)
+        raise
+    if not plan.n_new:
+        release_lease(open_state(settings.state), lease_name(settings), owner)
+    return plan
+
+
+def lease_name(settings: Settings) -> str:
+    """Return the lease of ingestion into this lake."""
+    return f"ingest_documents on {settings.lake}"
+
+
+def _plan(
+    settings: Settings, lake: Lake, run_key: str, run_id: str, prefix: str, limit: int | None, force: bool, n_shards: int, owner: str
+) -> IngestPlan:
     storage = open_storage(settings.inbox)
     known = _known_objects(lake, storage.uri(prefix) if prefix else storage.root)
     n_listed, new = 0, []
@@ -110,7 +142,7 @@ def discover(
         rows = [asdict(item) for item in items]
         key = lake.write_frame(f"{run_key}/shards/{number:04d}.parquet", pa.Table.from_pylist(rows, schema=SHARD_SCHEMA))
         shards[key] = len(items)
-    plan = IngestPlan(run_key, run_id, n_listed, len(new), shards, _say(settings.inbox, prefix, n_listed, len(new)))
+    plan = IngestPlan(run_key, run_id, n_listed, len(new), shards, owner, _say(settings.inbox, prefix, n_listed, len(new)))
     lake.write_json(f"{run_key}/plan.json", asdict(plan))
     return plan
 

@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.errors import CountMismatch
+from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append
 from skillyard.lake.read import read
 from skillyard.lake.tables import DOCUMENTS, PAGES, REJECTS, Table
 from skillyard.lake.validate import validate
-from skillyard.running.inbox import IngestPlan, discover, ingest_shards, note_seen
+from skillyard.running.inbox import IngestPlan, discover, ingest_shards, lease_name, note_seen
+from skillyard.running.lease import release_lease
 from skillyard.running.parsing import PAGES_FRAME_CHARS, ParseReport, frame_key, outcome_key, parse_shard
 from skillyard.running.runs import slug
 from skillyard.settings import Settings
@@ -79,6 +81,7 @@ def publish_documents(settings: Settings, run_key: str) -> IngestReport:
     note_seen(lake, [{**row, "seen_at": datetime.fromisoformat(row["seen_at"])} for row in seen])
     report = _account(plan, outcomes, sum(plan.shards[key] for key in done), n_rows, _error_kinds(lake, done))
     lake.write_json(f"{run_key}/report.json", asdict(report))
+    release_lease(open_state(settings.state), lease_name(settings), plan.lease_owner)
     return report
 
 

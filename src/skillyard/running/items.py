@@ -12,6 +12,7 @@ from skillyard.lake.lake import Lake
 from skillyard.lake.read import read, scan
 from skillyard.skills import Skill
 from skillyard.skills.applies import applies
+from skillyard.storage import open_storage
 
 ITEM_FIELDS = [
     pa.field("item_id", pa.string(), nullable=False),
@@ -38,7 +39,7 @@ class Item:
 
 def find_items(lake: Lake, skill: Skill, inbox: str, source_prefix: str = "") -> Iterator[Item]:
     """Yield the items that a skill applies to, in the order of the pages on the lake."""
-    documents = _current_documents(lake, f"{inbox}/{source_prefix}" if source_prefix else "")
+    documents = _current_documents(lake, open_storage(inbox).uri(source_prefix) if source_prefix else "")
     for where in skill.applies_to.where:
         matching = _matching_docs(lake, where.skill, where.column, where.equals)
         documents = {doc_id: row for doc_id, row in documents.items() if doc_id in matching}
