@@ -1,0 +1,28 @@
+"""The simulator's right answers pass the checks of every skill that asks a model, so that a run on it can end well."""
+
+import pytest
+
+from skillyard.skills.catalogue import Catalogue
+from skillyard.skills.checks import run_checks
+from skillyard.skills.output import parse_output
+from skillyard.skills.schema import provider_schema
+from tests.conftest import ROOT
+from tests.simulator.answers import answer, document_of, prompt_hash
+
+CATALOGUE = Catalogue(ROOT / "include")
+TEXT = """Fictional Advice Ltd, 1 Example Street
+Invoice 2026-{n}, dated 2026-03-14
+Advice 3 x 120.50 EUR, 361.50 EUR. Tax 72.30 EUR. Total 433.80 EUR.
+Please pay before 2026-04-14 or write to billing@example.com. We were glad to work with you and hope to do so again."""
+
+
+@pytest.mark.parametrize("name", [name for name in CATALOGUE.names() if CATALOGUE.load(name).kind != "library"])
+def test_a_right_answer_counts(name: str) -> None:
+    skill = CATALOGUE.load(name)
+    schema = provider_schema(skill.output_schema)
+    for n in range(40):
+        text = TEXT.format(n=n)
+        messages = skill.messages(text, skill.with_defaults({}))
+        assert document_of(messages) == text
+        value = parse_output(skill, answer(text, schema, prompt_hash(messages, schema), is_wrong=False))
+        assert run_checks(skill, value, text) == []
