@@ -18,6 +18,13 @@ PROFILE = ROOT / "tests" / "simulator" / "profile.yaml"
 pytest_plugins = ["tests.postgres", "tests.s3_server"]
 
 
+UNTROUBLED = {
+    **{"latency": {"kind": "fixed", "ms": 0}, "faults": {}, "rules": [], "models": {}, "wrong": 0.0, "cached_fraction": 0.0},
+    **{"context_tokens": None, "seed": 1, "retry_after_s": 1.0, "keep_requests": False},
+}
+"""Every key of the simulator's configuration: a provider that always answers at once."""
+
+
 @pytest.fixture(scope="session")
 def running_simulator() -> Iterator[Simulator]:
     """One simulator process for all tests."""
@@ -28,8 +35,8 @@ def running_simulator() -> Iterator[Simulator]:
 @pytest.fixture
 def simulator(running_simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Simulator:
     """The simulator without faults, latency or memory of earlier tests; the profile's variables point to it."""
+    running_simulator.configure(**UNTROUBLED)
     running_simulator.reset()
-    running_simulator.configure(latency={"kind": "fixed", "ms": 0}, faults={}, rules=[], models={}, wrong=0.0, cached_fraction=0.0)
     monkeypatch.setenv("SIMULATOR_URL", running_simulator.url)
     monkeypatch.setenv("SIMULATOR_KEY", "sk-simulated")
     return running_simulator

@@ -193,7 +193,7 @@ def explain_route(
 
 @cost_app.command("report")
 def report_cost(
-    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day.")] = None,
+    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day; the first of the last day's month by default.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day; today by default.")] = None,
     by: Annotated[str, typer.Option(help="team, skill, tier, model or dag.")] = "skill",
     as_json: AsJson = False,
@@ -204,7 +204,7 @@ def report_cost(
 
     settings = Settings.from_env()
     last_day = last.date() if last else datetime.now(UTC).date()
-    first_day = first.date() if first else last_day
+    first_day = first.date() if first else last_day.replace(day=1)
     attribute(settings, first_day, last_day)
     _print_rows(cost_report(settings, first_day, last_day, by).as_dicts(), as_json)
 
