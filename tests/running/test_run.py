@@ -219,6 +219,7 @@ def test_a_missing_key_names_its_variable_before_any_call(settings: Settings, la
 def test_a_model_without_a_price_is_never_called(settings: Settings, lake: Lake, simulator: Simulator, tmp_path: Path) -> None:
     profile = tmp_path / "profile.yaml"
     profile.write_text(Path(settings.profile).read_text().replace("sim-expert", "sim-unpriced"))
+    shutil.copy(Path(settings.profile).with_name("prices.csv"), tmp_path)
     with pytest.raises(Unpriced, match="sim-unpriced"):
         plan(replace(settings, profile=str(profile)))
     assert simulator.calls() == []
