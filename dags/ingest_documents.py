@@ -35,11 +35,11 @@ DOC = """
 )
 def ingest_documents():
     @task.short_circuit
-    def discover(run_id: str, params: dict, ti) -> list[str]:
+    def discover(run_id: str, params: dict, dag_run, ti) -> list[str]:
         from skillyard.running.ingest import discover, ingest_shards
 
         with engine() as settings:
-            plan = discover(settings, run_id, prefix=params["prefix"], limit=params["limit"], force=params["force"])
+            plan = discover(settings, run_id, owner=f"airflow:{dag_run.dag_id}", **params)
             print(plan.message)
             ti.xcom_push("run_key", plan.run_key)
             return ingest_shards(settings, plan.run_key)

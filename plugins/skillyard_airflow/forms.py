@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from skillyard.skills.errors import SkillError
 from skillyard.skills.skill import TIERS, Parameter, Skill
 from skillyard.skills.teams import Team
 
@@ -24,15 +25,18 @@ def ingest_form() -> dict[str, Param]:
         "force": Param(
             False,
             type="boolean",
-            title="Read again",
-            description="Parse documents again that have not changed since they were ingested.",
+            title="Look again",
+            description="Look at every document again, whatever its change mark says, and parse again what was rejected.",
             section=AGAIN,
         ),
     }
 
 
 def skill_form(skill: Skill, teams: Mapping[str, Team]) -> dict[str, Param]:
-    """Return the form of a skill's DAG: the fields every skill has, those of tiers where it uses any, and its own."""
+    """Return the form of a skill's DAG: the fields every skill has, those of tiers where it uses any, and its own.
+
+    SkillError when one of its own has the name of a field that every skill has.
+    """
     form = {
         "prefix": _prefix(),
         "limit": _limit("Answer only the first so many items, by item_id. Empty: every item that is pending."),
@@ -55,7 +59,11 @@ def skill_form(skill: Skill, teams: Mapping[str, Team]) -> dict[str, Param]:
     }
     if skill.kind != "library":
         form["first_tier"] = _first_tier(skill)
-    return form | _again() | {name: _own(parameter) for name, parameter in sorted(skill.parameters.items())}
+    form |= _again()
+    if taken := sorted(form.keys() & skill.parameters.keys()):
+        file = str(skill.folder / "skill.yaml")
+        raise SkillError(file, f"parameters.{taken[0]}", "every skill's form has a field of this name: choose another")
+    return form | {name: _own(parameter) for name, parameter in sorted(skill.parameters.items())}
 
 
 def read_skill_form(params: Mapping[str, Any], skill: Skill) -> dict[str, Any]:
