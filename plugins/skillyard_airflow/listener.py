@@ -41,6 +41,17 @@ def on_starting(component: object) -> None:
         preload()
 
 
+def join_celery_worker(argv: list[str]) -> None:
+    """Preload in ``airflow celery worker`` before it forks its pool.
+
+    No listener is told when a worker starts, and its first process loads plug-ins only with ``[core] lazy_load_plugins = False``.
+    """
+    if argv[1:3] == ["celery", "worker"]:
+        from celery.signals import worker_init
+
+        worker_init.connect(lambda **_: preload(), weak=False)
+
+
 def is_forking_scheduler(argv: list[str]) -> bool:
     """Say whether this process is ``airflow scheduler`` with a LocalExecutor that forks."""
     import multiprocessing

@@ -1,5 +1,7 @@
 """What Airflow loads from this folder: the listener, and nothing heavy."""
 
+import sys
+
 from airflow.plugins_manager import AirflowPlugin
 
 from skillyard_airflow import listener
@@ -10,3 +12,6 @@ class SkillyardPlugin(AirflowPlugin):
 
     name = "skillyard"
     listeners = [listener]
+
+
+listener.join_celery_worker(sys.argv)

@@ -32,6 +32,8 @@ COMPONENTS = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
+_CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
+"""Those that this very process started: it has to collect them when they end."""
 HEALTH_NAMES = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 
 
@@ -103,6 +105,9 @@ def stop(site: Site, patience_s: float = 3.0) -> int:
                 break
             _signal(_members(sessions), number)
         _gone_within(sessions, patience_s)
+        for leader in sessions:
+            if child := _CHILDREN.pop(leader.pid, None):
+                child.wait()
         (site.airflow_home / "running.json").unlink(missing_ok=True)
     return n_processes
 
@@ -179,6 +184,7 @@ def _launch(site: Site, name: str, arguments: Iterable[str]) -> Leader:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    _CHILDREN[process.pid] = process
     status = _status(process.pid)
     return Leader(process.pid, status.started_ticks if status else 0)
 

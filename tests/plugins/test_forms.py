@@ -1,0 +1,73 @@
+"""The forms: what they refuse, and what a submitted one asks of the engine."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import ParamValidationError
+from skillyard_airflow.forms import ingest_form, read_skill_form, skill_form
+
+from skillyard.running.runs import PlanRequest
+from skillyard.skills import Catalogue
+from skillyard.skills.skill import Skill
+from skillyard.skills.teams import load_teams
+
+INCLUDE = Path(__file__).resolve().parents[2] / "include"
+
+
+def skill_of(name: str) -> Skill:
+    return Catalogue(INCLUDE).load(name)
+
+
+def submit(skill: Skill, **changes: Any) -> PlanRequest:
+    """Return what the engine is asked when the form is sent with these fields changed."""
+    form = skill_form(skill, load_teams(INCLUDE / "teams.yaml"))
+    values = {name: param.resolve(changes[name]) if name in changes else param.resolve() for name, param in form.items()}
+    return PlanRequest(skill.name, "manual__1", **read_skill_form(values, skill))
+
+
+def test_an_untouched_form_asks_for_everything_that_is_pending() -> None:
+    request = submit(skill_of("tag-document"))
+    assert (request.limit, request.force, request.first_tier, request.reprocess, request.retry_rejects) == (None, False, None, "none", None)
+    assert request.team == skill_of("tag-document").owner and request.deadline is None and request.source_prefix == ""
+
+
+def test_every_field_reaches_the_engine() -> None:
+    request = submit(
+        skill_of("answer-question"),
+        prefix="mail/",
+        limit=5,
+        force=True,
+        first_tier="standard",
+        team="finance",
+        deadline="2026-11-21T18:00:00+01:00",
+        reprocess="sample:20",
+        retry_rejects="schema_error",
+        question="Who signed?",
+    )
+    assert request.deadline == datetime(2026, 11, 21, 17, tzinfo=UTC)
+    assert (request.source_prefix, request.limit, request.force, request.first_tier) == ("mail/", 5, True, "standard")
+    assert (request.team, request.reprocess, request.retry_rejects) == ("finance", "sample:20", "schema_error")
+    assert request.parameters == {"question": "Who signed?"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("first_tier", "huge"),
+        ("team", "nobody"),
+        ("limit", 0),
+        ("limit", "many"),
+        ("deadline", "soon"),
+        ("reprocess", "sample:0"),
+        ("force", 1),
+    ],
+)
+def test_the_form_refuses_what_is_not_allowed(field: str, value: Any) -> None:
+    with pytest.raises(ParamValidationError):
+        submit(skill_of("tag-document"), **{field: value})
+
+
+def test_the_form_of_ingestion_names_what_discover_takes() -> None:
+    assert {name: param.resolve() for name, param in ingest_form().items()} == {"prefix": "", "limit": None, "force": False}

@@ -1,0 +1,40 @@
+"""RouteOperator over a really planned run."""
+
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+from skillyard_airflow.route_operator import RouteOperator
+
+from skillyard.running.plan import plan_run
+from skillyard.running.route import lane_shards
+from skillyard.running.runs import PlanRequest
+from skillyard.settings import Settings
+from tests.running.lake_of import mails, publish_texts
+from tests.simulator import Simulator
+
+
+@pytest.fixture
+def environment(settings: Settings, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name in ("lake", "inbox", "profile", "state", "include", "home"):
+        monkeypatch.setenv(f"SKILLYARD_{name.upper()}", str(getattr(settings, name)))
+    return settings
+
+
+def test_it_writes_the_lanes_and_hands_on_how_many_shards_each_has(environment: Settings) -> None:
+    publish_texts(environment, mails(3))
+    plan = plan_run(environment, PlanRequest("tag-document", "manual__1", first_tier="standard"))
+    context: Any = {}
+    shards = RouteOperator(task_id="route", run_key=plan.run_key).execute(context)
+    assert shards == {"fast": 0, "standard": 1, "expert": 0}
+    assert len(lane_shards(environment, plan.run_key, "standard")) == 1
+
+
+def test_a_run_that_was_never_planned_fails_the_task_at_once(environment: Settings) -> None:
+    context: Any = {}
+    with pytest.raises(AirflowFailException, match="ObjectMissing"):
+        RouteOperator(task_id="route", run_key="_runs/skill.tag-document/nothing").execute(context)
+
+
+def test_the_run_key_is_templated() -> None:
+    assert RouteOperator.template_fields == ("run_key",)
