@@ -7,6 +7,7 @@ import os
 import random
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -93,7 +94,8 @@ class Gateway:
 
     async def complete(self, request: Request) -> Completion:
         """Return one answer. ProviderUnavailable, ItemRefused and ConfigError say why there is none."""
-        stored = self._find_stored(request)
+        keys = {d.name: _answer_key(request, d) for d in self._profile.deployments(request.tier)}
+        stored = self._find_stored(request, keys)
         if stored is not None:
             return stored
         failed: list[CallFailed] = []
@@ -101,7 +103,7 @@ class Gateway:
         while len(failed) < ATTEMPTS_PER_REQUEST:
             deployment = self._choose(request.tier, tried)
             try:
-                answer = await self._attempt(request, deployment)
+                answer = await self._attempt(request, deployment, keys[deployment.name])
                 return Completion(answer, deployment.model, len(failed) + 1, answer.cost_usd)
             except CallFailed as failure:
                 failed.append(failure)
@@ -111,17 +113,18 @@ class Gateway:
                 await asyncio.sleep(_delay_s(len(failed), failed[-1].retry_after_s))
         raise ProviderUnavailable(f"{request.tier}: {len(failed)} attempts failed, the last with {failed[-1]}")
 
-    def _find_stored(self, request: Request) -> Completion | None:
-        for model in dict.fromkeys(d.model for d in self._profile.deployments(request.tier)):
-            deployment = next(d for d in self._profile.deployments(request.tier) if d.model == model)
-            key = _answer_key(request, deployment)
-            answer = ledger.find_answer(self._engine, key, request.tier)
-            if answer is not None:
-                if answer.is_published:
-                    row = _attempt_row(request, deployment, key.request_hash, f"{uuid4().hex}")
-                    ledger.record_cached(self._engine, row, answer)
-                    return Completion(answer, model, 0, Decimal(0))
-                return Completion(answer, model, 1, answer.cost_usd)
+    def _find_stored(self, request: Request, keys: Mapping[str, AnswerKey]) -> Completion | None:
+        seen: set[AnswerKey] = set()
+        for deployment in self._profile.deployments(request.tier):
+            key = keys[deployment.name]
+            answer = None if key in seen else ledger.find_answer(self._engine, key, request.tier)
+            seen.add(key)
+            if answer is None:
+                continue
+            if not answer.is_published:
+                return Completion(answer, deployment.model, 1, answer.cost_usd)
+            ledger.record_cached(self._engine, _attempt_row(request, deployment, key, uuid4().hex), answer)
+            return Completion(answer, deployment.model, 0, Decimal(0))
         return None
 
     def _choose(self, tier: str, tried: set[str]) -> Deployment:
@@ -130,21 +133,21 @@ class Gateway:
         untried = [d for d in every if d.name not in tried] or every
         return min(untried, key=lambda d: self._in_flight.get(d.name, 0) / d.concurrency)
 
-    async def _attempt(self, request: Request, deployment: Deployment) -> Answer:
+    async def _attempt(self, request: Request, deployment: Deployment, key: AnswerKey) -> Answer:
         slot = self._slots.setdefault(deployment.name, asyncio.Semaphore(deployment.concurrency))
         self._in_flight[deployment.name] = self._in_flight.get(deployment.name, 0) + 1
         try:
             async with slot:
-                return await self._ask(request, deployment)
+                return await self._ask(request, deployment, key)
         finally:
             self._in_flight[deployment.name] -= 1
 
-    async def _ask(self, request: Request, deployment: Deployment) -> Answer:
+    async def _ask(self, request: Request, deployment: Deployment, key: AnswerKey) -> Answer:
         """Commit ``sent``, ask, commit the outcome."""
         now = datetime.now(UTC)
-        key, call_id = _answer_key(request, deployment), uuid4().hex
+        call_id = uuid4().hex
         reserved = self._prices.upper_bound(deployment.model, _n_tokens_at_most(request), request.max_tokens, request.timeout_s, now)
-        row = _attempt_row(request, deployment, key.request_hash, call_id) | {"reserved_usd": reserved, "sent_at": now, "owner": _owner()}
+        row = _attempt_row(request, deployment, key, call_id) | {"reserved_usd": reserved, "sent_at": now}
         ledger.record_sent(self._engine, row)
         started = time.monotonic()
         try:
@@ -170,7 +173,7 @@ def _answer_key(request: Request, deployment: Deployment) -> AnswerKey:
     return AnswerKey(request.team, request.skill, request.fingerprint, request.item_id, digest)
 
 
-def _attempt_row(request: Request, deployment: Deployment, request_hash: str, call_id: str) -> dict[str, Any]:
+def _attempt_row(request: Request, deployment: Deployment, key: AnswerKey, call_id: str) -> dict[str, Any]:
     return {
         "call_id": call_id,
         "operation_id": request.operation_id,
@@ -185,7 +188,7 @@ def _attempt_row(request: Request, deployment: Deployment, request_hash: str, ca
         "tier": request.tier,
         "model": deployment.model,
         "deployment": deployment.name,
-        "request_hash": request_hash,
+        "request_hash": key.request_hash,
         "owner": _owner(),
     }
 

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Engine, RowMapping, ScalarSelect, delete, func, insert, select, update
+from sqlalchemy import Engine, RowMapping, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
 
 from skillyard.costs.prices import Cost, Usage
-from skillyard.gateway.state import ANSWERS, ATTEMPTS
+from skillyard.gateway.state import ANSWERS, ATTEMPTS, reading
 
 CACHE_TTL = {"fast": timedelta(minutes=15), "standard": timedelta(minutes=5), "expert": timedelta(0)}
 """How long a published answer may be given again. An unpublished one is found for ever."""
@@ -46,9 +46,8 @@ class Answer:
 
 def find_answer(engine: Engine, key: AnswerKey, tier: str) -> Answer | None:
     """Return the stored answer: an unpublished one whatever its age, a published one while its tier's TTL lasts."""
-    query = select(ANSWERS).where(*_is_key(key))
-    with engine.connect() as connection:
-        row = connection.execution_options(isolation_level="AUTOCOMMIT").execute(query).mappings().first()
+    with reading(engine) as connection:
+        row = connection.execute(_FIND, _as_key(key)).mappings().first()
     if row is None:
         return None
     published = row["published_at"]
@@ -62,16 +61,16 @@ def find_answer(engine: Engine, key: AnswerKey, tier: str) -> Answer | None:
 def record_sent(engine: Engine, row: dict[str, Any]) -> None:
     """Commit an attempt as ``sent``."""
     with engine.begin() as connection:
-        connection.execute(insert(ATTEMPTS).values(**row, status="sent", attempt_no=_next_attempt_no(row["operation_id"])))
+        connection.execute(_ADD, row | {"status": "sent", "own_operation": row["operation_id"]})
 
 
 def record_cached(engine: Engine, row: dict[str, Any], answer: Answer) -> None:
     """Commit an answer that was taken from the cache: it cost nothing and saved what it once cost."""
     now = datetime.now(UTC)
     values = row | {"status": "cached", "reserved_usd": Decimal(0), "cost_usd": Decimal(0), "saved_usd": answer.cost_usd}
-    values |= {"sent_at": now, "settled_at": now, "latency_ms": 0}
+    values |= {"sent_at": now, "settled_at": now, "latency_ms": 0, "own_operation": row["operation_id"]}
     with engine.begin() as connection:
-        connection.execute(insert(ATTEMPTS).values(**values, attempt_no=_next_attempt_no(row["operation_id"])))
+        connection.execute(_ADD, values)
 
 
 def settle(engine: Engine, key: AnswerKey, tier: str, answer: Answer, usage: Usage, cost: Cost, **row: Any) -> None:
@@ -101,8 +100,8 @@ def settle(engine: Engine, key: AnswerKey, tier: str, answer: Answer, usage: Usa
         "published_at": None,
     }
     with engine.begin() as connection:
-        connection.execute(update(ATTEMPTS).where(ATTEMPTS.c.call_id == answer.call_id).values(**values))
-        _upsert_answer(connection, key, stored)
+        connection.execute(_CLOSE, values | {"own_call": answer.call_id})
+        connection.execute(_store_answer(connection.dialect.name), stored | _as_key(key))
 
 
 def close_attempt(engine: Engine, call_id: str, status: str, error_kind: str, latency_ms: int) -> None:
@@ -115,7 +114,7 @@ def close_attempt(engine: Engine, call_id: str, status: str, error_kind: str, la
         "cost_usd": Decimal(0) if status == "failed" else None,
     }
     with engine.begin() as connection:
-        connection.execute(update(ATTEMPTS).where(ATTEMPTS.c.call_id == call_id).values(**values))
+        connection.execute(_CLOSE, values | {"own_call": call_id})
 
 
 def claim_part(engine: Engine, skill: str, run_id: str, part: str) -> None:
@@ -134,13 +133,13 @@ def claimed_parts(engine: Engine, skill: str, run_id: str) -> dict[str, bool]:
     """Return the parts of a run's ledger and whether each is confirmed to be on the lake."""
     c = ATTEMPTS.c
     query = select(c.drained_part, c.is_drained).distinct().where(*_of_run(skill, run_id), c.drained_part.is_not(None))
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         return {row.drained_part: row.is_drained for row in connection.execute(query)}
 
 
 def part_rows(engine: Engine, part: str) -> Sequence[RowMapping]:
     """Return the rows of a claimed part, always the same ones."""
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         return connection.execute(select(ATTEMPTS).where(ATTEMPTS.c.drained_part == part).order_by(ATTEMPTS.c.call_id)).mappings().all()
 
 
@@ -154,7 +153,7 @@ def totals(engine: Engine, skill: str, run_id: str) -> tuple[int, int, Decimal]:
     """Return a run's ledger rows, those of unknown outcome, and its settled cost."""
     c = ATTEMPTS.c
     query = select(func.count(), func.count().filter(c.status == "unknown"), func.sum(c.cost_usd)).where(*_of_run(skill, run_id))
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         n_calls, n_unknown, cost = connection.execute(query).one()
     return n_calls, n_unknown, cost or Decimal(0)
 
@@ -172,30 +171,26 @@ def end_journal(engine: Engine, skill: str, fingerprint: str, results: Sequence[
                 connection.execute(statement.where(*of_skill, ANSWERS.c.item_id.in_(item_ids[start : start + 500])))
 
 
-def _next_attempt_no(operation_id: str) -> ScalarSelect[Any]:
-    """Return the number that continues the operation's, whichever process began it."""
-    query = select(func.coalesce(func.max(ATTEMPTS.c.attempt_no), 0) + 1).where(ATTEMPTS.c.operation_id == operation_id)
-    return query.scalar_subquery()
-
-
 def _of_run(skill: str, run_id: str) -> tuple[Any, ...]:
     return (ATTEMPTS.c.run_id == run_id, ATTEMPTS.c.skill == skill)
 
 
-def _is_key(key: AnswerKey) -> tuple[Any, ...]:
-    c = ANSWERS.c
-    return (
-        c.team == key.team,
-        c.skill == key.skill,
-        c.fingerprint == key.fingerprint,
-        c.item_id == key.item_id,
-        c.request_hash == key.request_hash,
-    )
+def _as_key(key: AnswerKey) -> dict[str, str]:
+    return {name: getattr(key, name) for name in _KEY}
 
 
-def _upsert_answer(connection: Connection, key: AnswerKey, values: dict[str, Any]) -> None:
-    """Store an answer; an expired cache entry of the same key is replaced."""
-    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    names = {"team": key.team, "skill": key.skill, "fingerprint": key.fingerprint, "item_id": key.item_id, "request_hash": key.request_hash}
-    statement = dialect.insert(ANSWERS).values(**names, **values)
-    connection.execute(statement.on_conflict_do_update(index_elements=list(names), set_=values))
+# Statements are built once: building one costs more than running it.
+_KEY = ("team", "skill", "fingerprint", "item_id", "request_hash")
+_FIND = select(ANSWERS).where(*(ANSWERS.c[name] == bindparam(name) for name in _KEY))
+_CLOSE = update(ATTEMPTS).where(ATTEMPTS.c.call_id == bindparam("own_call"))
+_EARLIER = select(func.coalesce(func.max(ATTEMPTS.c.attempt_no), 0) + 1).where(ATTEMPTS.c.operation_id == bindparam("own_operation"))
+_ADD = insert(ATTEMPTS).values(attempt_no=_EARLIER.scalar_subquery())
+"""The attempt's number continues the operation's, whichever process began it."""
+
+
+@cache
+def _store_answer(dialect: str) -> Any:
+    """Return the statement that stores an answer; an expired cache entry of the same key is replaced."""
+    statement = (postgresql if dialect == "postgresql" else sqlite).insert(ANSWERS)
+    changed = {c.name: statement.excluded[c.name] for c in ANSWERS.c if c.name not in _KEY}
+    return statement.on_conflict_do_update(index_elements=list(_KEY), set_=changed)

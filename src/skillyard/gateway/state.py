@@ -4,6 +4,8 @@ Money is kept as whole picodollars (1e-12 USD) and time as microseconds since 19
 database. Each commit survives a killed process; on SQLite (WAL, synchronous=NORMAL) a power loss may take the last ones.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +15,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Engine,
     Index,
     Integer,
@@ -151,6 +154,13 @@ def open_state(url: str) -> Engine:
         ) from None
 
 
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Lend a connection that only reads: it takes no write lock."""
+    with engine.connect() as connection:
+        yield connection.execution_options(is_reading=True)
+
+
 def _open_sqlite(url: str, database: str) -> Engine:
     Path(database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False, "isolation_level": None})
@@ -163,7 +173,8 @@ def _open_sqlite(url: str, database: str) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
         # Deferred transactions that read first and write later fail under concurrency instead of waiting.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        if not connection.get_execution_options().get("is_reading"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     _create_tables(engine)
     return engine
