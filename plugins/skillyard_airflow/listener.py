@@ -47,7 +47,7 @@ def join_celery_worker(argv: list[str]) -> None:
     No listener is told when a worker starts, and its first process loads plug-ins only with ``[core] lazy_load_plugins = False``.
     """
     if argv[1:3] == ["celery", "worker"]:
-        from celery.signals import worker_init
+        from celery.signals import worker_init  # type: ignore[import-untyped]
 
         worker_init.connect(lambda **_: preload(), weak=False)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
-from skillyard_airflow.errors import engine
 
 from skillyard.errors import MissingKey, RunLocked, StorageError
+from skillyard_airflow.errors import engine
 
 
 def test_a_terminal_error_fails_the_task_without_a_retry() -> None:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
-from skillyard_airflow.forms import ingest_form, read_skill_form, skill_form
 
 from skillyard.running.runs import PlanRequest
 from skillyard.skills import Catalogue
 from skillyard.skills.skill import Skill
 from skillyard.skills.teams import load_teams
+from skillyard_airflow.forms import ingest_form, read_skill_form, skill_form
 
 INCLUDE = Path(__file__).resolve().parents[2] / "include"
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
-from skillyard_airflow.route_operator import RouteOperator
 
 from skillyard.running.plan import plan_run
 from skillyard.running.route import lane_shards
 from skillyard.running.runs import PlanRequest
 from skillyard.settings import Settings
+from skillyard_airflow.route_operator import RouteOperator
 from tests.running.lake_of import mails, publish_texts
 from tests.simulator import Simulator
 

@@ -103,7 +103,10 @@ def _sections(site: Site, port: int, own: Mapping[str, str]) -> dict[str, dict[s
         "database": {"sql_alchemy_conn": f"sqlite:///{site.airflow_home / 'airflow.db'}"},
         "api": {"base_url": f"http://{HOST}:{port}", "host": HOST, "port": port, "workers": 1, "secret_key": own["secret_key"]},
         "api_auth": {"jwt_secret": own["jwt_secret"]},
-        "logging": {"base_log_folder": site.airflow_home / "logs", "namespace_levels": "great_expectations=warning litellm=warning presidio-analyzer=warning"},
+        "logging": {
+            "base_log_folder": site.airflow_home / "logs",
+            "namespace_levels": "great_expectations=warning litellm=warning presidio-analyzer=warning",
+        },
         "dag_processor": {"refresh_interval": 30, "min_file_process_interval": 30, "parsing_processes": min(2, cores)},
         "scheduler": {"scheduler_heartbeat_sec": 2, "scheduler_idle_sleep_time": 0.5, "task_instance_heartbeat_timeout": 60},
         # A supervisor often misses the end of its task and notices it at the next heartbeat: 5 s of an executor slot per task by default.

@@ -14,10 +14,11 @@ from skillyard.local.setup import apply, wanted
 from skillyard.local.up import alone, start_ready
 from skillyard.local.watch import Watch, explain_failure
 from skillyard.settings import Settings
+from skillyard.skills import Catalogue
 from skillyard.skills.enabled import load_enabled
 
 SETTLE_S = 4.0
-"""How long no new run may appear after the last one ended: Airflow needs two of its rounds to follow an Asset."""
+"""How long no new run may appear after the last one ended, where skills follow each other: Airflow takes two rounds to notice."""
 
 
 def demo() -> int:
@@ -116,7 +117,10 @@ def _run(client: Client, watch: Watch, dag_id: str) -> Run:
 
 def _follow(settings: Settings, watch: Watch) -> None:
     """Wait until every enabled skill has followed, and those that follow another skill's results too."""
-    expected = {f"skill.{name}" for name in load_enabled(settings.enabled)}
+    catalogue = Catalogue(settings.include)
+    names = load_enabled(settings.enabled, catalogue.names())
+    expected = {f"skill.{name}" for name in names}
+    settle_s = SETTLE_S if any(catalogue.load(name).applies_to.where for name in names) else 0.0
     quiet_since: list[float] = []
 
     def is_over() -> bool:
@@ -124,7 +128,7 @@ def _follow(settings: Settings, watch: Watch) -> None:
             quiet_since.clear()
             return False
         quiet_since.append(time.monotonic())
-        return quiet_since[-1] - quiet_since[0] >= SETTLE_S
+        return quiet_since[-1] - quiet_since[0] >= settle_s
 
     watch.until(is_over)
 
