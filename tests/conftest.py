@@ -15,7 +15,7 @@ from tests.simulator import Simulator
 ROOT = Path(__file__).resolve().parents[1]
 PROFILE = ROOT / "tests" / "simulator" / "profile.yaml"
 
-pytest_plugins = ["tests.postgres", "tests.s3_server"]
+pytest_plugins = ["tests.local.server", "tests.postgres", "tests.s3_server"]
 
 
 UNTROUBLED = {

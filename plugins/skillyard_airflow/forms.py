@@ -6,6 +6,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from skillyard.running.limits import SHARD_ITEMS
 from skillyard.skills.errors import SkillError
 from skillyard.skills.skill import TIERS, Parameter, Skill
 from skillyard.skills.teams import Team
@@ -57,6 +58,7 @@ def skill_form(skill: Skill, teams: Mapping[str, Team]) -> dict[str, Param]:
             section=HOW,
         ),
     }
+    form["shard_items"] = _shard_items()
     if skill.kind != "library":
         form["first_tier"] = _first_tier(skill)
     form |= _again()
@@ -78,6 +80,7 @@ def read_skill_form(params: Mapping[str, Any], skill: Skill) -> dict[str, Any]:
         "deadline": datetime.fromisoformat(deadline) if deadline else None,
         "reprocess": params["reprocess"],
         "retry_rejects": params["retry_rejects"] or None,
+        "shard_items": params["shard_items"],
         "parameters": {name: params[name] for name in skill.parameters},
     }
 
@@ -88,6 +91,17 @@ def _prefix() -> Param:
 
 def _limit(description: str) -> Param:
     return Param(None, type=["null", "integer"], minimum=1, title="Limit", description=description, section=WHAT)
+
+
+def _shard_items() -> Param:
+    return Param(
+        SHARD_ITEMS,
+        type="integer",
+        minimum=1,
+        title="Items per shard",
+        description="One task works through one shard. Smaller shards spread slow items over more tasks; each task costs Airflow a second.",
+        section=HOW,
+    )
 
 
 def _first_tier(skill: Skill) -> Param:

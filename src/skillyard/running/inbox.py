@@ -15,6 +15,7 @@ from skillyard.lake.lake import Lake
 from skillyard.lake.read import scan
 from skillyard.lake.tables import TIMESTAMP
 from skillyard.running.lease import release_lease, take_lease
+from skillyard.running.limits import MAX_SHARDS
 from skillyard.running.runs import cli_owner, slug
 from skillyard.settings import Settings
 from skillyard.storage import ObjectInfo, Storage, open_storage
@@ -25,7 +26,6 @@ SEEN = f"{RUNS}/seen.parquet"
 MIN_SHARD_ITEMS = 32
 MAX_SHARD_ITEMS = 5_000
 MAX_SHARD_BYTES = 4 * 1024**3
-MAX_SHARDS = 1_000
 ITEM_WEIGHT_BYTES = 20_000
 """What a document costs beside its bytes, in bytes."""
 

@@ -11,8 +11,8 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from skillyard.costs.prices import PriceBook, Usage, load_prices
 
+from skillyard.costs.prices import PriceBook, Usage, load_prices
 from skillyard.errors import ConfigError, UnknownName
 from skillyard.gateway.profiles import TIERS, Profile, load_profile
 from skillyard.lake.lake import Lake

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyarrow as pa
-from skillyard.lake.validate import validate
 
 from skillyard.errors import CountMismatch, RunIncomplete
 from skillyard.gateway import ledger
@@ -19,6 +18,7 @@ from skillyard.lake.publish import append
 from skillyard.lake.replace import replace_rows
 from skillyard.lake.results import to_results
 from skillyard.lake.tables import LLM_CALLS, REJECTS
+from skillyard.lake.validate import validate
 from skillyard.running.answer import FAILED_PENDING
 from skillyard.running.lease import release_lease
 from skillyard.running.route import planned_shards

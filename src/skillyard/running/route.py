@@ -11,7 +11,8 @@ from skillyard.lake.lake import Lake
 from skillyard.routing.decide import Decision, Traits, choose_tier
 from skillyard.routing.features import extract_features
 from skillyard.running.items import ITEM_FIELDS
-from skillyard.running.runs import MAX_SHARDS, RunPlan, Workspace
+from skillyard.running.limits import MAX_SHARDS
+from skillyard.running.runs import RunPlan, Workspace
 from skillyard.settings import Settings
 from skillyard.skills import Skill
 from skillyard.tokens import estimate_tokens

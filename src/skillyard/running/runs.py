@@ -14,12 +14,9 @@ from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake
 from skillyard.lake.results import results_table
 from skillyard.lake.tables import Table
+from skillyard.running.limits import SHARD_ITEMS
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, Skill
-
-SHARD_ITEMS = 500
-MAX_SHARDS = 1000
-"""A lane's mapped task may not have more instances than Airflow's max_map_length (1,024)."""
 
 
 @dataclass(frozen=True, slots=True)

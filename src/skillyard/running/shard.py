@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pyarrow as pa
-from skillyard.costs.prices import load_prices
 
+from skillyard.costs.prices import load_prices
 from skillyard.gateway.complete import Gateway
 from skillyard.gateway.profiles import TIERS, Profile, load_profile
 from skillyard.lake.lake import Lake
