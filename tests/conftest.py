@@ -19,8 +19,16 @@ pytest_plugins = ["tests.local.server", "tests.postgres", "tests.s3_server"]
 
 
 UNTROUBLED = {
-    **{"latency": {"kind": "fixed", "ms": 0}, "faults": {}, "rules": [], "models": {}, "wrong": 0.0, "cached_fraction": 0.0},
-    **{"context_tokens": None, "seed": 1, "retry_after_s": 1.0, "keep_requests": False},
+    "latency": {"kind": "fixed", "ms": 0},
+    "faults": {},
+    "rules": [],
+    "models": {},
+    "wrong": 0.0,
+    "cached_fraction": 0.0,
+    "context_tokens": None,
+    "seed": 1,
+    "retry_after_s": 1.0,
+    "keep_requests": False,
 }
 """Every key of the simulator's configuration: a provider that always answers at once."""
 

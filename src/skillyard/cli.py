@@ -193,7 +193,9 @@ def explain_route(
 
 @cost_app.command("report")
 def report_cost(
-    first: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day; the first of the last day's month by default.")] = None,
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day; the first of the last day's month by default.")
+    ] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day; today by default.")] = None,
     by: Annotated[str, typer.Option(help="team, skill, tier, model or dag.")] = "skill",
     as_json: AsJson = False,

@@ -210,7 +210,7 @@ def _delay_s(n_failed: int, retry_after_s: float | None) -> float:
     """Wait as long as the provider asks, else exponentially; with jitter, so that many callers do not come back as one."""
     if retry_after_s is not None:
         return min(retry_after_s, BACKOFF_CAP_S) + random.uniform(0, BACKOFF_S)
-    return random.uniform(0.5, 1.0) * min(BACKOFF_S * 2 ** (n_failed - 1), BACKOFF_CAP_S)
+    return random.uniform(0.5, 1.0) * min(BACKOFF_S * 2.0 ** (n_failed - 1), BACKOFF_CAP_S)
 
 
 def _ms_since(started: float) -> int:

@@ -130,7 +130,8 @@ def _plan(
 ) -> IngestPlan:
     storage = open_storage(settings.inbox)
     known = _known_objects(lake, storage.uri(prefix) if prefix else storage.root)
-    n_listed, new = 0, []
+    n_listed = 0
+    new: list[InboxItem] = []
     for info in _list_inbox(storage, prefix):
         n_listed += 1
         if limit is None or len(new) < limit:
