@@ -28,6 +28,8 @@ def plan(skill: str, run_id, params, dag_run, ti) -> str | None:  # type: ignore
     with engine() as settings:
         asked = read_skill_form(params, Catalogue(settings.include).load(skill))
         is_following = dag_run.run_type != "manual"
+        if ti.try_number > 1:  # a cleared run finds other items pending: it is another run to the engine, in a folder of its own
+            run_id = f"{run_id}.{ti.try_number}"
         planned = plan_run(settings, PlanRequest(skill, run_id, dag_run.dag_id, is_following=is_following, **asked))
     print(planned.message)
     ti.xcom_push("counts", {"n_applicable": planned.n_applicable, "n_done": planned.n_done, "n_planned": planned.n_planned})
