@@ -97,6 +97,7 @@ def read_file(
             return dataset.to_table(columns=list(columns) if columns is not None else None, filter=where)
         except OSError as error:
             problem = error
-            if not isinstance(error, FileNotFoundError) and "404" not in str(error):
+            # An object that goes away between being found and being read is an S3 error without a class of its own.
+            if not isinstance(error, FileNotFoundError) and not any(word in str(error) for word in ("404", "NOT_FOUND")):
                 break
     raise StorageError(f"{lake.storage.uri(key)} could not be read: {problem}") from problem
