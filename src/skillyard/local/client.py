@@ -173,8 +173,9 @@ def _log_lines(entry: Any) -> list[str]:
     if isinstance(entry, str):
         return [entry]
     lines = [str(entry.get("event", ""))]
-    for error in entry.get("error_detail") or []:
-        lines.append(f"{error.get('exc_type')}: {error.get('exc_value')}")
+    errors = entry.get("error_detail") or []
+    if errors:  # the outermost repeats its cause
+        lines.append(f"{errors[0].get('exc_type')}: {errors[0].get('exc_value')}")
     return [line for line in lines if line and not line.startswith("::")]
 
 

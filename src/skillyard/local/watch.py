@@ -12,6 +12,15 @@ from skillyard.local.process import Say
 POLL_S = 1.5
 HEARTBEAT_S = 15.0
 STUCK_S = 900.0
+ROUTINE = (
+    "DAG bundles loaded",
+    "Done. Returned",
+    "Filling up the DagBag",
+    "GitWildMatchPattern",
+    "Task failed with exception",
+    "Worker startup parse complete",
+)
+"""Lines of a task's log that explain nothing."""
 
 
 @dataclass(slots=True)
@@ -76,12 +85,14 @@ class Watch:
     def _outcome(self, run: Run) -> str:
         """Return what a finished run says it did, by the counts its tasks handed on."""
         published = self.client.xcom(run, "publish") if run.dag_id != "cost_attribution" else None
-        if published:
+        if published and run.state == "success":
             words = {name.removeprefix("n_"): n for name, n in published.items() if isinstance(n, int)}
             return ", ".join(f"{n} {name}" for name, n in words.items())
         tasks = self.client.tasks(run)
+        if run.state == "failed":
+            return ", ".join(sorted({t.task_id for t in tasks if t.state == "failed"}))
         n_skipped = sum(t.state == "skipped" for t in tasks)
-        return "nothing was pending" if n_skipped and run.state == "success" else f"{len(tasks) - n_skipped} tasks"
+        return "nothing was pending" if n_skipped else f"{len(tasks) - n_skipped} tasks"
 
     def _describe_open(self) -> str:
         counts = []
@@ -98,7 +109,8 @@ def explain_failure(client: Client, run: Run, logs: str) -> str:
         return f"{run.dag_id} failed and none of its tasks did: look at the run {run.run_id}."
     order = {"discover": 0, "parse_shard": 1, "plan": 1, "route": 2, "publish": 8, "finish": 9}
     task = min(failed, key=lambda t: (order.get(t.task_id, 5), t.task_id, t.map_index))
-    lines = "\n".join(f"    {line}" for line in client.log_tail(run, task, 6))
+    told = [line for line in client.log_tail(run, task, 40) if not line.startswith((logs, *ROUTINE))]
+    lines = "\n".join(f"    {line}" for line in told[-6:])
     where = f"{logs}/dag_id={run.dag_id}/run_id={run.run_id}/task_id={task.task_id}"
     name = task.task_id + (f"[{task.map_index}]" if task.map_index >= 0 else "")
     return f"{run.dag_id} failed in {name}:\n{lines}\n  the whole log: {where}"
