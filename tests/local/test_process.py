@@ -13,6 +13,7 @@ import pytest
 from skillyard.errors import AirflowFailed
 from skillyard.local import process
 from skillyard.local.config import Site, environment, password, write_config
+from skillyard.local.sessions import members
 from skillyard.local.setup import Wanted
 from skillyard.settings import Settings
 from tests.local.server import Server, listening_addresses, processes_of
@@ -57,7 +58,7 @@ def test_it_listens_on_loopback_runs_a_dag_and_leaves_nothing(
     sleeping = server.client.trigger("sleepy")
     while server.states(sleeping) != {"sleep": "running"}:
         time.sleep(0.3)
-    pids = set(process._members(running.leaders.values()))
+    pids = set(members(running.leaders.values()))
     assert len(pids) > len(running.leaders)
     assert listening_addresses(pids) == [("127.0.0.1", running.port)]
     assert process.find(site) == running
@@ -66,7 +67,7 @@ def test_it_listens_on_loopback_runs_a_dag_and_leaves_nothing(
     while process.find(site):
         time.sleep(0.1)
     assert process.stop(site) >= 3
-    assert process._members(running.leaders.values()) == []
+    assert members(running.leaders.values()) == []
     assert processes_of(site.airflow_home) == []
     assert not process.is_port_taken(running.port)
     assert process.stop(site) == 0

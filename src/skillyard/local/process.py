@@ -1,11 +1,9 @@
 """Start and stop the components of the local Airflow (Linux).
 
-Every component leads a session of its own. Airflow moves its tasks and parsers into process groups of their own, but they
-stay in that session, so whoever is left in it is found and stopped, and nobody else ever is.
+Every component leads a session of its own, so that everything it has started is found when it has to stop.
 """
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -21,6 +19,7 @@ from urllib.request import ProxyHandler, build_opener
 
 from skillyard.errors import AirflowFailed
 from skillyard.local.config import HOST, Site, environment, private, write_config
+from skillyard.local.sessions import Leader, gone_within, is_alive, is_ours, members, send, status_of
 
 Say = Callable[[str], None]
 
@@ -35,14 +34,6 @@ COMPONENTS = {
 _CHILDREN: dict[int, subprocess.Popen[bytes]] = {}
 """Those that this very process started: it has to collect them when they end."""
 HEALTH_NAMES = ("metadatabase", "scheduler", "dag_processor", "triggerer")
-
-
-@dataclass(frozen=True, slots=True)
-class Leader:
-    """A component's first process; the start time tells it from a later process with the same number."""
-
-    pid: int
-    started_ticks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +59,10 @@ def start(site: Site, port: int, say: Say) -> Running:
     leaders: dict[str, Leader] = {}
     running = Running(port, leaders, dict(site.variables))
     try:
-        for name, arguments in COMPONENTS.items():
-            leaders[name] = _launch(site, name, arguments)
-            _remember(site, running)
+        with _uninterrupted():  # one that is started and not remembered would be left behind
+            for name, arguments in COMPONENTS.items():
+                leaders[name] = _launch(site, name, arguments)
+                _remember(site, running)
         _wait_healthy(site, running, say)
     except BaseException:
         stop(site)
@@ -82,7 +74,7 @@ def start(site: Site, port: int, say: Say) -> Running:
 def find(site: Site) -> Running | None:
     """Return the Airflow of this site if all its components are alive."""
     running = _recall(site)
-    return running if running and all(_is_alive(leader) for leader in running.leaders.values()) else None
+    return running if running and all(is_alive(leader) for leader in running.leaders.values()) else None
 
 
 def stop(site: Site, patience_s: float = 3.0) -> int:
@@ -94,17 +86,15 @@ def stop(site: Site, patience_s: float = 3.0) -> int:
     running = _recall(site)
     if running is None:
         return 0
-    n_processes = 0
     with _uninterrupted():
-        sessions = [leader for leader in running.leaders.values() if _is_ours(leader)]
-        members = _members(sessions)
-        n_processes = len(members)
-        _signal((leader.pid for leader in sessions), signal.SIGTERM)
+        sessions = [leader for leader in running.leaders.values() if is_ours(leader)]
+        n_processes = len(members(sessions))
+        send((leader.pid for leader in sessions), signal.SIGTERM)
         for number in (signal.SIGTERM, signal.SIGKILL):
-            if _gone_within(sessions, patience_s):
+            if gone_within(sessions, patience_s):
                 break
-            _signal(_members(sessions), number)
-        _gone_within(sessions, patience_s)
+            send(members(sessions), number)
+        gone_within(sessions, patience_s)
         for leader in sessions:
             if child := _CHILDREN.pop(leader.pid, None):
                 child.wait()
@@ -185,7 +175,7 @@ def _launch(site: Site, name: str, arguments: Iterable[str]) -> Leader:
             start_new_session=True,
         )
     _CHILDREN[process.pid] = process
-    status = _status(process.pid)
+    status = status_of(process.pid)
     return Leader(process.pid, status.started_ticks if status else 0)
 
 
@@ -198,7 +188,7 @@ def _wait_healthy(site: Site, running: Running, say: Say, timeout_s: float = 240
     seen: set[str] = set()
     while seen != set(HEALTH_NAMES):
         for name, leader in running.leaders.items():
-            if not _is_alive(leader):
+            if not is_alive(leader):
                 raise AirflowFailed(f"Airflow's {name} stopped; its log {log_path(site, name)} ends with:\n{tail(log_path(site, name))}")
         if time.monotonic() > deadline:
             missing = ", ".join(sorted(set(HEALTH_NAMES) - seen))
@@ -239,60 +229,9 @@ def _recall(site: Site) -> Running | None:
     return Running(kept["port"], {name: Leader(**leader) for name, leader in kept["leaders"].items()}, kept["variables"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Status:
-    pid: int
-    state: str
-    session: int
-    started_ticks: int
-
-
-def _status(pid: int) -> _Status | None:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()  # the command's name, in brackets, may hold spaces
-    return _Status(pid, fields[0], int(fields[3]), int(fields[19]))
-
-
-def _is_alive(leader: Leader) -> bool:
-    status = _status(leader.pid)
-    return status is not None and status.state != "Z" and status.started_ticks == leader.started_ticks
-
-
-def _is_ours(leader: Leader) -> bool:
-    """A session keeps its number while anyone is left in it: only another *leader* start time means it is a stranger's."""
-    status = _status(leader.pid)
-    return status is None or status.started_ticks == leader.started_ticks
-
-
-def _members(sessions: Iterable[Leader]) -> list[int]:
-    wanted = {leader.pid for leader in sessions}
-    statuses = (_status(int(entry)) for entry in os.listdir("/proc") if entry.isdigit())
-    return [s.pid for s in statuses if s and s.session in wanted and s.state != "Z"]
-
-
-def _signal(pids: Iterable[int], number: signal.Signals) -> None:
-    for pid in pids:
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            continue
-
-
-def _gone_within(sessions: Iterable[Leader], timeout_s: float) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while _members(sessions):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
-
-
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """A second Ctrl-C must not cut the clean-up short."""
+    """Let no Ctrl-C cut a few seconds of work short that has to be done as a whole."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
