@@ -39,7 +39,8 @@ def ingest_documents():
         from skillyard.running.ingest import discover, ingest_shards
 
         with engine() as settings:
-            plan = discover(settings, run_id, owner=f"airflow:{dag_run.dag_id}", **params)
+            asked = params | {"prefix": params["prefix"] or ""}
+            plan = discover(settings, run_id, owner=f"airflow:{dag_run.dag_id}", **asked)
             print(plan.message)
             ti.xcom_push("run_key", plan.run_key)
             return ingest_shards(settings, plan.run_key)
@@ -60,7 +61,6 @@ def ingest_documents():
             raise AirflowFailException("nothing was discovered: see the log of discover.")
         with engine() as settings:
             report = publish_documents(settings, run_key)
-        print(report)
         if report.n_new:
             outlet_events[ANNOUNCED].add(DOCUMENTS)
         return {"n_documents": report.n_documents, "n_new": report.n_new, "n_pages": report.n_pages, "n_pending": report.n_pending}

@@ -72,7 +72,7 @@ def read_skill_form(params: Mapping[str, Any], skill: Skill) -> dict[str, Any]:
     """Return a submitted form as the fields of a ``PlanRequest``."""
     tier, deadline = params.get("first_tier", "auto"), params["deadline"]
     return {
-        "source_prefix": params["prefix"],
+        "source_prefix": params["prefix"] or "",
         "limit": params["limit"],
         "force": params["force"],
         "first_tier": None if tier == "auto" else tier,
@@ -86,7 +86,8 @@ def read_skill_form(params: Mapping[str, Any], skill: Skill) -> dict[str, Any]:
 
 
 def _prefix() -> Param:
-    return Param("", type="string", title="Source prefix", description="Only documents whose path below the inbox begins so.", section=WHAT)
+    said = "Only documents whose path below the inbox begins so. Empty: all of them."
+    return Param(None, type=["null", "string"], title="Source prefix", description=said, section=WHAT)
 
 
 def _limit(description: str) -> Param:
@@ -128,8 +129,8 @@ def _again() -> dict[str, Param]:
             section=AGAIN,
         ),
         "retry_rejects": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             title="Retry rejects",
             description="An error_kind of the table rejects whose items are tried again, or any. Empty: rejects are final.",
             section=AGAIN,

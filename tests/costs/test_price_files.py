@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from skillyard.costs.prices import load_prices
-from skillyard.gateway.profiles import TIERS, load_profile
+from skillyard.profiles import TIERS, load_profile
 from skillyard.settings import Settings
 from tests.conftest import PROFILE, ROOT, settings_in
 

@@ -3,8 +3,8 @@
 import asyncio
 
 from skillyard.gateway.embedded import MAX_LIST_ITEMS, bound_lengths
-from skillyard.gateway.profiles import load_profile
 from skillyard.gateway.transport import send
+from skillyard.profiles import load_profile
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, parse_output
 from tests.conftest import ROOT

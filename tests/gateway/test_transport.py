@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from skillyard.gateway.profiles import Deployment
 from skillyard.gateway.transport import CallFailed, Reply, send
+from skillyard.profiles import Deployment
 from tests.simulator import Simulator
 
 MESSAGES = [{"role": "system", "content": "Tag it."}, {"role": "user", "content": "The parcel arrived broken."}]

@@ -70,4 +70,12 @@ def test_the_form_refuses_what_is_not_allowed(field: str, value: Any) -> None:
 
 
 def test_the_form_of_ingestion_names_what_discover_takes() -> None:
-    assert {name: param.resolve() for name, param in ingest_form().items()} == {"prefix": "", "limit": None, "force": False}
+    assert {name: param.resolve() for name, param in ingest_form().items()} == {"prefix": None, "limit": None, "force": False}
+
+
+def test_every_form_can_be_sent_as_it_opens() -> None:
+    """The UI asks for a value where a string may not be null, and an empty one does not count: its Trigger button stays grey."""
+    skills = Catalogue(INCLUDE)
+    forms = [ingest_form(), *(skill_form(skills.load(name), load_teams(INCLUDE / "teams.yaml")) for name in skills.names())]
+    for name, param in ((name, param) for form in forms for name, param in form.items()):
+        assert param.resolve() != "" or "null" in param.schema.get("type", ()), name

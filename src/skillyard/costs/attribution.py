@@ -16,13 +16,13 @@ import pyarrow.compute as pc
 from skillyard.costs.baseline import METERS, cost_at
 from skillyard.costs.prices import PriceBook, load_prices
 from skillyard.errors import ConfigError
-from skillyard.gateway.profiles import load_profile
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import replace_partition
 from skillyard.lake.read import read, scan
 from skillyard.lake.rows import by_day
 from skillyard.lake.tables import COST_DAILY, INT, LLM_CALLS, MONEY, SECONDS
 from skillyard.lake.validate import validate
+from skillyard.profiles import load_profile
 from skillyard.settings import Settings
 
 STATUSES = ("settled", "failed", "unknown", "cached")

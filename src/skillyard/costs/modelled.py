@@ -9,11 +9,11 @@ import pyarrow.compute as pc
 
 from skillyard.costs.baseline import METERS, cost_at
 from skillyard.costs.prices import PriceBook, load_prices
-from skillyard.gateway.profiles import Profile, load_profile
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
 from skillyard.lake.rows import by_day
 from skillyard.lake.tables import LLM_CALLS
+from skillyard.profiles import Profile, load_profile
 from skillyard.settings import Settings
 
 _ITEM = ("skill", "fingerprint", "item_id")

@@ -21,8 +21,8 @@ from skillyard.costs.prices import PriceBook
 from skillyard.errors import ConfigError, SkillyardError, Transient
 from skillyard.gateway import ledger
 from skillyard.gateway.ledger import Answer, AnswerKey
-from skillyard.gateway.profiles import Deployment, Profile
 from skillyard.gateway.transport import CallFailed, Reply, send
+from skillyard.profiles import Deployment, Profile
 from skillyard.tokens import most_tokens
 
 ATTEMPTS_PER_REQUEST = 5

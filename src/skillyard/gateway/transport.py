@@ -15,7 +15,7 @@ import openai
 from skillyard.costs.prices import Usage
 from skillyard.errors import SkillyardError
 from skillyard.gateway import embedded
-from skillyard.gateway.profiles import Deployment
+from skillyard.profiles import Deployment
 
 litellm.suppress_debug_info = True
 litellm.telemetry = False

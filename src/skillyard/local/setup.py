@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skillyard.errors import AirflowFailed
-from skillyard.gateway.profiles import TIERS, Profile, load_profile
 from skillyard.local.client import Client
 from skillyard.local.config import USER, Site, n_cores, password
 from skillyard.local.process import find
+from skillyard.profiles import TIERS, Profile, load_profile
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue
 from skillyard.skills.enabled import load_enabled

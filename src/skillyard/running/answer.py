@@ -8,7 +8,7 @@ from typing import Any
 
 from skillyard.errors import SkillyardError
 from skillyard.gateway.complete import Completion, Gateway, ItemRefused, ProviderUnavailable, Request
-from skillyard.gateway.profiles import TIERS, Profile
+from skillyard.profiles import TIERS, Profile
 from skillyard.running.runs import RunPlan
 from skillyard.skills import OutputError, Skill, parse_output, run_checks
 from skillyard.tokens import estimate_tokens

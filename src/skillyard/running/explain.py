@@ -6,7 +6,7 @@ from typing import Any
 
 from skillyard.documents import Rejected, parse_document
 from skillyard.errors import ConfigError, UnknownName
-from skillyard.gateway.profiles import TIERS, load_profile
+from skillyard.profiles import TIERS, load_profile
 from skillyard.routing.decide import choose_tier, score_difficulty
 from skillyard.routing.features import extract_features
 from skillyard.running.route import traits_of

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from skillyard.costs.prices import PriceBook, Usage, load_prices
 from skillyard.errors import ConfigError, UnknownName
-from skillyard.gateway.profiles import TIERS, Profile, load_profile
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import mark_stale
 from skillyard.lake.read import read
+from skillyard.profiles import TIERS, Profile, load_profile
 from skillyard.running.items import ITEM_SCHEMA, Item, find_items
 from skillyard.running.lease import release_lease, take_lease
 from skillyard.running.runs import PlanRequest, RunPlan, Workspace, cli_owner, results_of, run_key

@@ -6,8 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from skillyard.gateway.profiles import TIERS, load_profile
 from skillyard.lake.lake import Lake
+from skillyard.profiles import TIERS, load_profile
 from skillyard.routing.decide import Decision, Traits, choose_tier
 from skillyard.routing.features import extract_features
 from skillyard.running.items import ITEM_FIELDS

@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from skillyard.costs.prices import load_prices
 from skillyard.gateway.complete import Gateway
-from skillyard.gateway.profiles import TIERS, Profile, load_profile
 from skillyard.lake.lake import Lake
 from skillyard.lake.tables import MONEY, TIMESTAMP
+from skillyard.profiles import TIERS, Profile, load_profile
 from skillyard.running.answer import Outcome, RoutedItem, answer_by_library, answer_item
 from skillyard.running.lease import renew_lease
 from skillyard.running.runs import RunPlan, Workspace, outcome_key, run_of
