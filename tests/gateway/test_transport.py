@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from skillyard.gateway.transport import CallFailed, Reply, send
+from skillyard.gateway.transport import CallFailed, Reply, explain, send
 from skillyard.profiles import Deployment
 from tests.simulator import Simulator
 
@@ -61,6 +61,11 @@ def test_a_refused_request_costs_nothing_and_says_when_to_come_back(simulator: S
     failure = fault(simulator, "rate_limited")
     assert not failure.is_billed_unknown
     assert failure.retry_after_s == 2.5
+
+
+def test_a_key_that_a_provider_echoes_stays_out_of_the_error() -> None:
+    failure = explain(RuntimeError("Incorrect API key provided: sk-very-secret. Try another."), "sk-very-secret")
+    assert "sk-very-secret" not in str(failure) and "***" in failure.message
 
 
 def test_nobody_listening_is_known_to_be_unbilled(simulator: Simulator) -> None:

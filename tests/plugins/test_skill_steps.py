@@ -39,11 +39,11 @@ class Task:
         self.pushed[key] = value
 
 
-def plan(settings: Settings, try_number: int = 1, run_type: str = "manual") -> str | None:
+def plan(settings: Settings, try_number: int = 1, run_type: str = "manual", run_id: str = "manual__1") -> str | None:
     form = skill_form(Catalogue(settings.include).load(SKILL), load_teams(settings.include / "teams.yaml"))
     params = {name: param.resolve() for name, param in form.items()}
     dag_run = SimpleNamespace(run_type=run_type, dag_id=f"skill.{SKILL}")
-    return steps.plan(SKILL, "manual__1", params, dag_run, Task(try_number))
+    return steps.plan(SKILL, run_id, params, dag_run, Task(try_number))
 
 
 def work_through(settings: Settings, run_key: str) -> tuple[dict[str, Any], list[str]]:
@@ -64,7 +64,7 @@ def test_results_are_announced_and_a_second_run_has_nothing_to_do(installation: 
     published, announced = work_through(installation, run_key)
     assert published == {"n_results": 3, "n_rejects": 0, "n_pending": 0, "n_calls": 0}
     assert announced == [f"results/{SKILL}"]
-    assert plan(installation) is None
+    assert plan(installation, run_id="manual__2") is None
 
 
 def test_a_run_that_is_cleared_answers_what_is_pending_by_then(installation: Settings) -> None:

@@ -168,6 +168,12 @@ def test_one_run_of_a_skill_at_a_time(settings: Settings, lake: Lake) -> None:
         plan(settings, "r2")
 
 
+def test_a_run_is_planned_once(settings: Settings, lake: Lake) -> None:
+    go(settings, "r1", limit=1)
+    with pytest.raises(ConfigError, match="the run 'r1' of tag-document exists"):
+        plan(settings, "r1")
+
+
 def test_items_not_begun_by_the_deadline_stay_pending_without_failing_the_run(settings: Settings, lake: Lake, simulator: Simulator) -> None:
     report = go(settings, deadline=datetime.now(UTC) - timedelta(seconds=1))
     assert report.pending == {"deadline": N} and simulator.calls() == []

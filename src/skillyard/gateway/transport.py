@@ -76,7 +76,7 @@ async def send(
             **deployment.params,
         )
     except Exception as error:
-        raise explain(error) from None
+        raise explain(error, deployment.api_key) from None
     return read_reply(response)
 
 
@@ -103,8 +103,8 @@ def read_usage(usage: Any) -> Usage:
     )
 
 
-def explain(error: Exception) -> CallFailed:
-    """Say what an exception of litellm means: was it billed, may it be tried again, whose fault is it.
+def explain(error: Exception, secret: str | None = None) -> CallFailed:
+    """Say what an exception of litellm means: was it billed, may it be tried again, whose fault is it. Its text loses the secret.
 
     litellm raises InternalServerError for an answered 500 and for a cut connection alike, and gives both a status: only an HTTP
     response further down the chain of causes was really received.
@@ -112,7 +112,8 @@ def explain(error: Exception) -> CallFailed:
     chain = _chain(error)
     status = next((e.response.status_code for e in chain if isinstance(e, httpx.HTTPStatusError)), None)
     kind, is_billed_unknown, can_retry = _meaning(chain, status)
-    message = " ".join(str(error).split())[:300]
+    text = str(error).replace(secret, "***") if secret else str(error)
+    message = " ".join(text.split())[:300]
     return CallFailed(kind, message, is_billed_unknown=is_billed_unknown, can_retry=can_retry, retry_after_s=_retry_after_s(chain))
 
 

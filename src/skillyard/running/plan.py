@@ -62,6 +62,8 @@ def plan_run(settings: Settings, request: PlanRequest) -> RunPlan:
     if request.is_dry_run:
         return _make_plan(request, space.skill, profile, prices, _select(space, request, fingerprint), team, fingerprint, lease, owner)
     space.lake.check_writable()
+    if space.lake.has(f"{run_key(request.skill, request.run_id)}/plan.json"):
+        raise ConfigError(f"the run {request.run_id!r} of {request.skill} exists: a run is planned once. Give the new one another run_id.")
     take_lease(space.state, lease, owner)
     try:
         selection = _select(space, request, fingerprint)
