@@ -39,8 +39,8 @@ packages: # what some tests need from Debian; without root those tests say why t
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends postgresql; } > .venv/apt.log 2>&1 \
 	  || echo "that failed (.venv/apt.log): the tests that need it are skipped"; fi
 
-bench: .venv/tested ## every measurement, briefly, each beside its goal
-	@failed=; for bench in $(BENCHES); do echo "== $$bench"; $(BIN)/python $$bench --quick || failed="$$failed $$bench"; done; \
+bench: .venv/tested ## every measurement, each beside its goal
+	@failed=; for bench in $(BENCHES); do echo "== $$bench"; $(BIN)/python $$bench || failed="$$failed $$bench"; done; \
 	  [ -z "$$failed" ] || { echo "short of a goal:$$failed"; exit 1; }
 
 lock: .venv/tested ## resolve the versions again, newest first

@@ -34,7 +34,7 @@ N_LANES = 2
 
 
 def main() -> int:
-    """Measure and report; 1 when ours is below half of the bare loop."""
+    """Measure and report; 1 when ours is below half of the bare loop. Quick, the fixed costs weigh too much for that to be judged."""
     options = parser(__doc__).parse_args()
     n = 400 if options.quick else 2000
     with tempfile.TemporaryDirectory() as folder, Simulator({"latency": {"kind": "fixed", "ms": LATENCY_MS}}) as simulator:
@@ -45,7 +45,7 @@ def main() -> int:
         Figure("bare litellm loop", n / bare_s, "documents/s"),
         Figure("engine without Airflow", n / engine_s, "documents/s"),
         Figure("through the scheduler", n / airflow_s, "documents/s"),
-        Figure("scheduler / bare", bare_s / airflow_s, "ratio", ">= 0.5", bare_s / airflow_s >= 0.5),
+        Figure("scheduler / bare", bare_s / airflow_s, "ratio", ">= 0.5", None if options.quick else bare_s / airflow_s >= 0.5),
         Figure("engine / bare", bare_s / engine_s, "ratio"),
         Figure("added by Airflow", idle_s, "s"),
         Figure("calls per document", n_calls / n, "calls", "= 1", n_calls == n),
