@@ -8,8 +8,9 @@ from airflow.sdk import Param
 
 from skillyard.running.limits import SHARD_ITEMS
 from skillyard.skills.errors import SkillError
-from skillyard.skills.skill import TIERS, Parameter, Skill
+from skillyard.skills.skill import Parameter, Skill
 from skillyard.skills.teams import Team
+from skillyard.tiers import TIERS
 
 WHAT = "What to work on"
 HOW = "How"

@@ -10,8 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from skillyard.errors import ConfigError, MissingKey, UnknownName
-
-TIERS = ("fast", "standard", "expert")
+from skillyard.tiers import TIERS
 
 
 class DeploymentSpec(BaseModel):

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from skillyard.costs.prices import load_prices
-from skillyard.profiles import TIERS, load_profile
+from skillyard.profiles import load_profile
 from skillyard.settings import Settings
+from skillyard.tiers import TIERS
 from tests.conftest import PROFILE, ROOT, settings_in
 
 PROFILES = sorted((ROOT / "include" / "profiles").glob("*.yaml"))

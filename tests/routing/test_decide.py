@@ -5,8 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillyard.routing.decide import TIERS, VERY_HARD, Traits, choose_tier
+from skillyard.routing.decide import VERY_HARD, Traits, choose_tier
 from skillyard.routing.features import extract_features
+from skillyard.tiers import TIERS
 from skillyard.tokens import estimate_tokens, most_tokens
 
 EASY = Traits("fast", "expert", n_labels=4, n_fields=2, n_prompt_tokens=200, n_output_tokens=50)

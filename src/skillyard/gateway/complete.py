@@ -86,12 +86,6 @@ class Gateway:
         self._in_flight: dict[str, int] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
 
-    def check_ready(self, tiers: tuple[str, ...]) -> None:
-        """Raise before any call when a deployment lacks its key or its price."""
-        self._profile.check_keys(tiers)
-        for deployment in (d for tier in tiers for d in self._profile.deployments(tier)):
-            self._prices.check(deployment.model, datetime.now(UTC))
-
     async def complete(self, request: Request) -> Completion:
         """Return one answer. ProviderUnavailable, ItemRefused and ConfigError say why there is none."""
         keys = {d.name: _answer_key(request, d) for d in self._profile.deployments(request.tier)}

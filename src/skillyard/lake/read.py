@@ -18,8 +18,8 @@ from skillyard.lake.manifest import load_manifest, places
 from skillyard.lake.tables import TABLES, Table
 
 READERS = 8
-GONE = ("NO_SUCH_KEY", "RESOURCE_NOT_FOUND", "404")
-"""What Arrow says of an object on S3 that was removed after it was opened."""
+GONE = ("NO_SUCH_KEY", "NOT_FOUND", "404")
+"""What Arrow says of an object on S3 that goes away between being found and being read: it has no error class for it."""
 
 
 def read(lake: Lake, table: str | Table, columns: Sequence[str] | None = None, where: pc.Expression | None = None) -> pa.Table:
@@ -97,7 +97,6 @@ def read_file(
             return dataset.to_table(columns=list(columns) if columns is not None else None, filter=where)
         except OSError as error:
             problem = error
-            # An object that goes away between being found and being read is an S3 error without a class of its own.
-            if not isinstance(error, FileNotFoundError) and not any(word in str(error) for word in ("404", "NOT_FOUND")):
+            if not isinstance(error, FileNotFoundError) and not any(word in str(error) for word in GONE):
                 break
     raise StorageError(f"{lake.storage.uri(key)} could not be read: {problem}") from problem

@@ -15,10 +15,11 @@ from skillyard.errors import AirflowFailed
 from skillyard.local.client import Client
 from skillyard.local.config import USER, Site, n_cores, password
 from skillyard.local.process import find
-from skillyard.profiles import TIERS, Profile, load_profile
+from skillyard.profiles import Profile, load_profile
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue
 from skillyard.skills.enabled import load_enabled
+from skillyard.tiers import TIERS
 
 
 @dataclass(frozen=True, slots=True)

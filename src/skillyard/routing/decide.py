@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from skillyard.routing.features import Features
+from skillyard.tiers import TIERS
 
-TIERS = ("fast", "standard", "expert")
 HARD, VERY_HARD = 0.45, 0.70
 
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from skillyard.errors import SkillyardError
 from skillyard.gateway.complete import Completion, Gateway, ItemRefused, ProviderUnavailable, Request
-from skillyard.profiles import TIERS, Profile
+from skillyard.profiles import Profile
+from skillyard.running.items import Item
 from skillyard.running.runs import RunPlan
 from skillyard.skills import OutputError, Skill, parse_output, run_checks
+from skillyard.tiers import TIERS
 from skillyard.tokens import estimate_tokens
 
 FAILED_PENDING = frozenset({"provider_unavailable", "failed_shard"})
@@ -18,15 +20,9 @@ FAILED_PENDING = frozenset({"provider_unavailable", "failed_shard"})
 
 
 @dataclass(frozen=True, slots=True)
-class RoutedItem:
-    """An item as a lane's shard holds it."""
+class RoutedItem(Item):
+    """An item as a lane's shard holds it: with where it starts, and why."""
 
-    item_id: str
-    doc_id: str
-    page_no: int | None
-    uri: str
-    language: str | None
-    text: str
     tier: str
     route_score: float
     route_reason: str
@@ -135,21 +131,23 @@ def judge(skill: Skill, content: str, finish_reason: str | None, text: str, para
         value = parse_output(skill, content, finish_reason)
     except OutputError as error:
         raise AnswerFailed(error.kind, error.message) from None
+    _pass_checks(skill, value, text, parameters)
+    return value
+
+
+def _pass_checks(skill: Skill, value: Mapping[str, Any], text: str, parameters: Mapping[str, Any]) -> None:
     failures = run_checks(skill, value, text, parameters)
     if failures:
         raise AnswerFailed("failed_check", "; ".join(f"{f.check}: {f.message}" for f in failures))
-    return value
 
 
 def answer_by_library(item: RoutedItem, skill: Skill, plan: RunPlan) -> Outcome:
     """Return what the skill's own code says of an item; an exception in it is that item's reject."""
     try:
         value = skill.run_library(item.text, plan.parameters)
-        failures = run_checks(skill, value, item.text, plan.parameters)
+        _pass_checks(skill, value, item.text, plan.parameters)
+    except AnswerFailed as failure:
+        return Outcome("reject", "none", error_kind=failure.kind, error_message=failure.message[:500])
     except Exception as error:
         return Outcome("reject", "none", error_kind="library_error", error_message=f"{type(error).__name__}: {error}"[:500])
-    if failures:
-        return Outcome(
-            "reject", "none", error_kind="failed_check", error_message="; ".join(f"{f.check}: {f.message}" for f in failures)[:500]
-        )
     return Outcome("result", "none", f"library:{skill.name}", value)

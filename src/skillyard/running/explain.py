@@ -6,12 +6,13 @@ from typing import Any
 
 from skillyard.documents import Rejected, parse_document
 from skillyard.errors import ConfigError, UnknownName
-from skillyard.profiles import TIERS, load_profile
+from skillyard.profiles import load_profile
 from skillyard.routing.decide import choose_tier, score_difficulty
 from skillyard.routing.features import extract_features
 from skillyard.running.route import traits_of
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue
+from skillyard.tiers import TIERS
 
 
 def explain_item(settings: Settings, skill_name: str, item: str, first_tier: str | None = None) -> dict[str, Any]:

@@ -105,7 +105,8 @@ def discover(
     """
     lake, run_key, owner = Lake(settings.lake), f"{RUNS}/{slug(run_id)}", owner or cli_owner()
     lake.check_writable()
-    take_lease(open_state(settings.state), lease_name(settings), owner)
+    state, lease = open_state(settings.state), lease_name(settings)
+    take_lease(state, lease, owner)
     try:
         plan = (
             IngestPlan.load(lake, run_key)
@@ -113,10 +114,10 @@ def discover(
             else _plan(settings, lake, run_key, run_id, prefix, limit, force, n_shards, owner)
         )
     except BaseException:
-        release_lease(open_state(settings.state), lease_name(settings), owner)
+        release_lease(state, lease, owner)
         raise
     if not plan.n_new:
-        release_lease(open_state(settings.state), lease_name(settings), owner)
+        release_lease(state, lease, owner)
     return plan
 
 

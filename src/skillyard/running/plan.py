@@ -17,10 +17,10 @@ from skillyard.errors import ConfigError, UnknownName
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import mark_stale
 from skillyard.lake.read import read
-from skillyard.profiles import TIERS, Profile, load_profile
+from skillyard.profiles import Profile, load_profile
 from skillyard.running.items import ITEM_SCHEMA, Item, find_items
 from skillyard.running.lease import release_lease, take_lease
-from skillyard.running.runs import PlanRequest, RunPlan, Workspace, cli_owner, results_of, run_key
+from skillyard.running.runs import PlanRequest, RunPlan, Workspace, check_ready, cli_owner, results_of, run_key
 from skillyard.settings import Settings
 from skillyard.skills import Skill
 from skillyard.skills.enabled import load_enabled
@@ -55,7 +55,7 @@ def plan_run(settings: Settings, request: PlanRequest) -> RunPlan:
     profile = load_profile(settings.profile, settings.include)
     prices = load_prices(settings)
     team = check_request(request, space.skill, settings)
-    _check_tiers(space.skill, profile, prices)
+    check_ready(space.skill, profile, prices)
     fingerprint = space.skill.fingerprint(request.parameters)
     owner = cli_owner() if request.dag_id == "cli" else f"airflow:{request.dag_id}"
     lease = f"skill.{request.skill} on {settings.lake}"
@@ -96,15 +96,6 @@ def check_request(request: PlanRequest, skill: Skill, settings: Settings) -> str
         if value is not None and value < 1:
             raise ConfigError(f"{name} is {value}: it has to be 1 or more.")
     return team
-
-
-def _check_tiers(skill: Skill, profile: Profile, prices: PriceBook) -> None:
-    """Raise for a missing key or price of any tier the run may reach."""
-    tiers = [lane for lane in skill.lanes if lane in TIERS]
-    profile.check_keys(tiers)
-    now = datetime.now(UTC)
-    for model in {d.model for tier in tiers for d in profile.deployments(tier)}:
-        prices.check(model, now)
 
 
 def _select(space: Workspace, request: PlanRequest, fingerprint: str) -> Selection:
@@ -204,7 +195,10 @@ def _make_plan(
 
 
 def estimate_cost(skill: Skill, profile: Profile, prices: PriceBook, items: Iterable[Item], request: PlanRequest) -> Decimal:
-    """Return an upper estimate: every item once, on the dearest deployment of its first tier, with a full-length answer."""
+    """Return an estimate: every item once, on the dearest deployment of its first tier, with a full-length answer.
+
+    Models priced by time are taken at 250 tokens read and 65 written a second, measured on two cores.
+    """
     if skill.kind == "library":
         return Decimal(0)
     tier = request.first_tier or skill.tier_default
@@ -212,10 +206,8 @@ def estimate_cost(skill: Skill, profile: Profile, prices: PriceBook, items: Iter
     n_items, n_input = 0, 0
     for item in items:
         n_items, n_input = n_items + 1, n_input + n_prompt + estimate_tokens(item.text)
-    seconds = (
-        Decimal(n_input) / 250 + Decimal(n_items * skill.limits.output_tokens) / 65
-    )  # measured on two cores, for models priced by time
-    usage = Usage(input_tokens=n_input, output_tokens=n_items * skill.limits.output_tokens, compute_s=seconds)
+    n_output = n_items * skill.limits.output_tokens
+    usage = Usage(input_tokens=n_input, output_tokens=n_output, compute_s=Decimal(n_input) / 250 + Decimal(n_output) / 65)
     now = datetime.now(UTC)
     return max(prices.cost(d.model, usage, now).usd for d in profile.deployments(tier))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from skillyard.lake.lake import Lake
-from skillyard.profiles import TIERS, load_profile
+from skillyard.profiles import load_profile
 from skillyard.routing.decide import Decision, Traits, choose_tier
 from skillyard.routing.features import extract_features
 from skillyard.running.items import ITEM_FIELDS
@@ -15,6 +15,7 @@ from skillyard.running.limits import MAX_SHARDS
 from skillyard.running.runs import RunPlan, Workspace
 from skillyard.settings import Settings
 from skillyard.skills import Skill
+from skillyard.tiers import TIERS
 from skillyard.tokens import estimate_tokens
 
 LANE_SCHEMA = pa.schema(

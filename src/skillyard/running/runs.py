@@ -5,18 +5,21 @@ import re
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Engine
 
+from skillyard.costs.prices import PriceBook
 from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake
 from skillyard.lake.results import results_table
 from skillyard.lake.tables import Table
+from skillyard.profiles import Profile
 from skillyard.running.limits import SHARD_ITEMS
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, Skill
+from skillyard.tiers import TIERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class RunPlan:
     """Selected items whose result was made by an older fingerprint."""
     n_planned: int
     estimated_cost_usd: str
-    """Upper estimate: every planned item once on its default tier, with a full-length answer."""
+    """Every planned item once on its first tier, with a full-length answer."""
     reprocess_quote_usd: str
     """The same for the stale items, which are left alone unless asked for."""
     lease: str
@@ -120,11 +123,6 @@ def slug(run_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9.-]+", "-", run_id).strip("-.") or "run"
 
 
-def lane_of(shard_key: str) -> str:
-    """Return the lane a shard lies in: ``<run_key>/lanes/<lane>/<shard>.parquet``."""
-    return shard_key.rsplit("/", 2)[1]
-
-
 def run_of(shard_key: str) -> str:
     """Return the run a shard belongs to."""
     return shard_key.rsplit("/lanes/", 1)[0]
@@ -143,3 +141,12 @@ def cli_owner() -> str:
 def results_of(skill: Skill) -> Table:
     """Return the table a skill's results go to."""
     return results_table(skill.name, skill.output_major, skill.output_schema)
+
+
+def check_ready(skill: Skill, profile: Profile, prices: PriceBook) -> None:
+    """Raise for a missing key or price of any tier a run of the skill may reach, before a call is made."""
+    tiers = [lane for lane in skill.lanes if lane in TIERS]
+    profile.check_keys(tiers)
+    now = datetime.now(UTC)
+    for model in {d.model for tier in tiers for d in profile.deployments(tier)}:
+        prices.check(model, now)

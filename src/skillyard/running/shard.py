@@ -18,11 +18,12 @@ from skillyard.costs.prices import load_prices
 from skillyard.gateway.complete import Gateway
 from skillyard.lake.lake import Lake
 from skillyard.lake.tables import MONEY, TIMESTAMP
-from skillyard.profiles import TIERS, Profile, load_profile
+from skillyard.profiles import Profile, load_profile
 from skillyard.running.answer import Outcome, RoutedItem, answer_by_library, answer_item
 from skillyard.running.lease import renew_lease
-from skillyard.running.runs import RunPlan, Workspace, outcome_key, run_of
+from skillyard.running.runs import RunPlan, Workspace, check_ready, outcome_key, run_of
 from skillyard.settings import Settings
+from skillyard.tiers import TIERS
 
 PROGRESS_EVERY_S = 5.0
 MAX_IN_FLIGHT = 256
@@ -108,9 +109,9 @@ def _by_library(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: 
 
 def _by_models(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: _Progress) -> list[Outcome]:
     profile = load_profile(space.settings.profile, space.settings.include)
-    gateway = Gateway(space.state, profile, load_prices(space.settings))
-    gateway.check_ready(tuple(lane for lane in space.skill.lanes if lane in TIERS))
-    return asyncio.run(_answer_all(space, plan, items, profile, gateway, told))
+    prices = load_prices(space.settings)
+    check_ready(space.skill, profile, prices)
+    return asyncio.run(_answer_all(space, plan, items, profile, Gateway(space.state, profile, prices), told))
 
 
 async def _answer_all(

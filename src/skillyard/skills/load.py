@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from skillyard.skills.checks import bind
 from skillyard.skills.errors import SkillError
-from skillyard.skills.skill import TIERS, AppliesTo, Check, Label, Limits, Parameter, Skill, Where
+from skillyard.skills.skill import AppliesTo, Check, Label, Limits, Parameter, Skill, Where
+from skillyard.tiers import TIERS
 
 if TYPE_CHECKING:
     from skillyard.skills.spec import AppliesToSpec, Frontmatter, SkillSpec

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from skillyard.skills.errors import SkillError
-
-TIERS = ("fast", "standard", "expert")
+from skillyard.tiers import TIERS
 
 
 @dataclass(frozen=True, slots=True)

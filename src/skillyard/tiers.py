@@ -1,0 +1,3 @@
+"""The quality classes of models, the cheapest first."""
+
+TIERS = ("fast", "standard", "expert")
