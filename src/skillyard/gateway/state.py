@@ -1,4 +1,4 @@
-"""The state store: tables for attempts, answers and leases in SQLite or PostgreSQL.
+"""The state store: tables for attempts, answers, leases, budgets, endpoints and batches in SQLite or PostgreSQL.
 
 Money is kept as whole picodollars (1e-12 USD) and time as microseconds since 1970 UTC, both exact 64-bit integers in every
 database. Each commit survives a killed process; on SQLite (WAL, synchronous=NORMAL) a power loss may take the last ones.
@@ -26,6 +26,7 @@ from sqlalchemy import (
     create_engine,
     event,
     make_url,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
@@ -83,7 +84,10 @@ ATTEMPTS = Table(
     Column("tier", String, nullable=False),
     Column("model", String, nullable=False),
     Column("deployment", String, nullable=False),
+    Column("lane", String, nullable=False, default="live"),
+    Column("batch", String, index=True),
     Column("request_hash", String, nullable=False),
+    Column("max_tokens", Integer, nullable=False),
     Column("status", String, nullable=False),
     Column("error_kind", String),
     Column("finish_reason", String),
@@ -99,14 +103,19 @@ ATTEMPTS = Table(
     Column("price_ids", String, nullable=False, default=""),
     Column("provider_request_id", String),
     Column("sent_at", Moment, nullable=False),
+    Column("ends_at", Moment, nullable=False),
     Column("settled_at", Moment),
     Column("latency_ms", Integer),
     Column("owner", String, nullable=False),
     Column("drained_part", String, index=True),
     Column("is_drained", Boolean, nullable=False, default=False),
     Index("attempts_by_run", "run_id", "skill"),
+    Index("attempts_in_flight", "team", sqlite_where=text("status = 'sent'"), postgresql_where=text("status = 'sent'")),
 )
-"""The ledger until a publish drains it into ``llm_calls``: one row per attempt, committed as ``sent`` before it leaves."""
+"""The ledger until a publish drains it into ``llm_calls``: one row per attempt, committed as ``sent`` before it leaves.
+
+After ``ends_at`` an attempt that is still ``sent`` has no process any more that waits for it. ``batch`` names its row in BATCHES.
+"""
 
 ANSWERS = Table(
     "answers",
@@ -118,14 +127,20 @@ ANSWERS = Table(
     Column("request_hash", String, primary_key=True),
     Column("call_id", String, nullable=False),
     Column("tier", String, nullable=False),
+    Column("model", String, nullable=False),
     Column("content", Text, nullable=False),
     Column("refusal", Text),
     Column("finish_reason", String),
     Column("cost_usd", Usd, nullable=False),
     Column("answered_at", Moment, nullable=False),
     Column("published_at", Moment),
+    Column("expires_at", Moment),
 )
-"""The response store: a paid answer, committed before it is used. Without ``published_at`` it never expires."""
+"""The response store: a paid answer, committed before it is used. Without ``published_at`` it never expires.
+
+A published one is a cache entry until ``expires_at``, or for as long as its fingerprint is asked for when that is null. ``team`` is ``*``
+for a skill that shares its answers.
+"""
 
 LEASES = Table(
     "leases",
@@ -135,7 +150,65 @@ LEASES = Table(
     Column("token", BigInteger, nullable=False),
     Column("expires_at", Moment, nullable=False),
 )
-"""Who works on a skill of a lake now."""
+"""Who works on a skill of a lake now, or asks for an answer: one owner at a time, with a token that grows at every change of hands."""
+
+BUDGETS = Table(
+    "budgets",
+    METADATA,
+    Column("counter", String, primary_key=True),
+    Column("spent_usd", Usd, nullable=False, default=Decimal(0)),
+    Column("reserved_usd", Usd, nullable=False, default=Decimal(0)),
+    Column("alerted_at", Moment),
+)
+"""What was spent and what is reserved, by counter (see gateway.budgets), whether a limit is set for it or not."""
+
+ENDPOINTS = Table(
+    "endpoints",
+    METADATA,
+    Column("endpoint", String, primary_key=True),
+    Column("allowed", Integer, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("requests_at", Moment, nullable=False),
+    Column("tokens_at", Moment, nullable=False),
+    Column("n_failures", Integer, nullable=False, default=0),
+    Column("down_since", Moment),
+    Column("closed_until", Moment),
+)
+"""What all processes know of one endpoint: requests allowed at once, the rate limits' clocks, and its circuit breaker."""
+
+SHARES = Table(
+    "shares",
+    METADATA,
+    Column("endpoint", String, primary_key=True),
+    Column("owner", String, primary_key=True),
+    Column("n_slots", Integer, nullable=False),
+    Column("n_wanted", Integer, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+)
+"""How many of an endpoint's slots each process holds and would like."""
+
+BATCHES = Table(
+    "batches",
+    METADATA,
+    Column("batch", String, primary_key=True),
+    Column("run_id", String, nullable=False),
+    Column("skill", String, nullable=False),
+    Column("shard_key", String, nullable=False),
+    Column("tier", String, nullable=False),
+    Column("deployment", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("provider_batch_id", String),
+    Column("input_file_id", String),
+    Column("n_requests", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("ends_at", Moment, nullable=False),
+    Column("collected_at", Moment),
+)
+"""Batches handed to a provider: the row is committed, with its reserved attempts, before anything is uploaded."""
+
+STATE_VERSION = Table("state_version", METADATA, Column("version", Integer, primary_key=True))
+VERSION = 2
+"""Of the tables above. A store of another version is refused, never guessed at."""
 
 
 def open_state(url: str) -> Engine:
