@@ -27,6 +27,11 @@ class DeploymentSpec(BaseModel):
     max_output_tokens: int = Field(gt=0)
     json_schema: bool = True
     concurrency: int = Field(default=16, gt=0)
+    weight: float = Field(default=1.0, gt=0)
+    rpm: int | None = Field(default=None, gt=0)
+    tpm: int | None = Field(default=None, gt=0)
+    utilisation: float | None = Field(default=None, gt=0, le=1)
+    batch: bool = False
     params: dict[str, Any] = {}
 
 
@@ -50,7 +55,18 @@ class Deployment:
     max_output_tokens: int
     has_json_schema: bool
     concurrency: int
+    """Requests it takes at once, over all processes."""
     params: Mapping[str, Any]
+    weight: float = 1.0
+    """Its part of a tier's requests, beside the other deployments'."""
+    rpm: int | None = None
+    """Requests a minute."""
+    tpm: int | None = None
+    """Tokens a minute, input and output limit together."""
+    utilisation: float | None = None
+    """For an endpoint of our own, paid by the hour: the share of that time in which it is expected to be busy."""
+    has_batch: bool = False
+    """It offers files and batches at a discount."""
     api_base: str | None = None
     api_key_env: str | None = None
     api_key: str | None = field(default=None, repr=False)
@@ -59,6 +75,11 @@ class Deployment:
     def identity(self) -> tuple[str, str | None, tuple[tuple[str, str], ...]]:
         """What the answer depends on: asking the same identity the same way gives the same answer."""
         return (self.model, self.api_base, tuple(sorted((k, repr(v)) for k, v in self.params.items())))
+
+    @property
+    def endpoint(self) -> str:
+        """What shares limits and health: one model at one address for one key, whichever tiers and profiles it serves."""
+        return f"{self.model} at {self.api_base or 'its provider'} for {self.api_key_env or 'nobody'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +142,11 @@ def _resolve(tier: str, spec: DeploymentSpec, path: Path, env: Mapping[str, str]
         has_json_schema=spec.json_schema,
         concurrency=spec.concurrency,
         params=spec.params,
+        weight=spec.weight,
+        rpm=spec.rpm,
+        tpm=spec.tpm,
+        utilisation=spec.utilisation,
+        has_batch=spec.batch,
         api_base=base,
         api_key_env=spec.api_key_env,
         api_key=env.get(spec.api_key_env) if spec.api_key_env else None,

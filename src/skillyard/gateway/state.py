@@ -172,7 +172,7 @@ ENDPOINTS = Table(
     Column("tokens_at", Moment, nullable=False),
     Column("n_failures", Integer, nullable=False, default=0),
     Column("down_since", Moment),
-    Column("closed_until", Moment),
+    Column("open_until", Moment),
 )
 """What all processes know of one endpoint: requests allowed at once, the rate limits' clocks, and its circuit breaker."""
 
