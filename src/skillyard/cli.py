@@ -163,11 +163,12 @@ def check_skills(
     from skillyard.lake.tables import RESERVED
     from skillyard.skills import Catalogue
     from skillyard.skills.inspection import check_skill
-    from skillyard.skills.teams import load_teams
+    from skillyard.skills.teams import check_teams, load_teams
 
     settings = Settings.from_env()
     catalogue, teams = Catalogue(settings.include), load_teams(settings.include / "teams.yaml")
     names = catalogue.names()
+    check_teams(teams, names)
     if skill is not None and skill not in names:
         raise UnknownName("skill", skill, names)
     problems = [asdict(p) for name in ([skill] if skill else names) for p in check_skill(catalogue.folder / name, RESERVED, teams)]

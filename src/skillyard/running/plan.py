@@ -22,9 +22,9 @@ from skillyard.running.items import ITEM_SCHEMA, Item, find_items
 from skillyard.running.lease import release_lease, take_lease
 from skillyard.running.runs import PlanRequest, RunPlan, Workspace, check_ready, cli_owner, results_of, run_key
 from skillyard.settings import Settings
-from skillyard.skills import Skill
+from skillyard.skills import Catalogue, Skill
 from skillyard.skills.enabled import load_enabled
-from skillyard.skills.teams import load_teams
+from skillyard.skills.teams import check_teams, load_teams
 from skillyard.tokens import estimate_tokens
 
 
@@ -84,6 +84,7 @@ def plan_run(settings: Settings, request: PlanRequest) -> RunPlan:
 def check_request(request: PlanRequest, skill: Skill, settings: Settings) -> str:
     """Return the team that pays, or raise for a value that is not allowed."""
     teams = load_teams(settings.include / "teams.yaml")
+    check_teams(teams, Catalogue(settings.include).names())
     team = request.team or skill.owner
     if team not in teams:
         raise UnknownName("team", team, teams)

@@ -102,6 +102,7 @@ def _build(folder: Path, head: "Frontmatter", spec: "SkillSpec", checks: tuple[C
         schedule=spec.schedule,
         parameters={n: Parameter(n, p.title, p.description, p.default, tuple(p.allowed)) for n, p in spec.parameters.items()},
         share=spec.share,
+        cache_ttl_s=spec.cache_ttl_s,
         cosmetic=spec.cosmetic,
         folder=folder,
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from skillyard.skills.errors import SkillError
 from skillyard.tiers import TIERS
@@ -93,7 +93,9 @@ class Skill:
     schedule: str | None
     parameters: Mapping[str, Parameter]
     share: str
-    """Whom a stored answer may serve: the ``team`` that paid for it, or ``everyone``."""
+    """Whom a stored answer may serve: the ``team`` that paid for it, or ``all``."""
+    cache_ttl_s: int | Literal["fingerprint"] | None
+    """How long a published answer stays in the cache: so many seconds, as long as its fingerprint is asked for, or (None) by tier."""
     cosmetic: bool
     """The latest edit does not change what the skill answers: results of the fingerprint before it are carried over."""
     folder: Path

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic_core import PydanticCustomError
 
 from skillyard.skills.errors import SkillError
 
@@ -13,6 +14,26 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 Tier = Literal["fast", "standard", "expert"]
 Count = Annotated[int, Field(ge=1)]
 Sentence = Annotated[str, Field(min_length=1)]
+MAX_USD = 9_000_000
+"""The state store counts picodollars in 64 bits."""
+MAX_TTL_S = 315_360_000
+"""Ten years."""
+
+
+def _amount(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch(r"\d{1,7}(\.\d{1,12})?", value) and float(value) <= MAX_USD:
+        return value
+    raise PydanticCustomError("amount", 'has to be an amount in USD in quotes, such as "12.50", at most {max}', {"max": MAX_USD})
+
+
+def _ttl(value: Any) -> int | str:
+    if value == "fingerprint" or (type(value) is int and 0 <= value <= MAX_TTL_S):
+        return value  # type: ignore[no-any-return]
+    raise PydanticCustomError("ttl", "has to be a number of seconds from 0 to {max}, or the word fingerprint", {"max": MAX_TTL_S})
+
+
+Amount = Annotated[str, PlainValidator(_amount)]
+CacheTtl = Annotated[int | Literal["fingerprint"], PlainValidator(_ttl)]
 
 
 class Strict(BaseModel):
@@ -95,7 +116,7 @@ class SkillSpec(Strict):
     input_unit: Literal["document", "page"]
     owner: Name
     tier: TierSpec = TierSpec()
-    escalate_when: list[Literal["schema_error", "failed_check", "refusal", "truncated", "overflow"]] = []
+    escalate_when: list[Literal["schema_error", "failed_check", "refusal", "truncated", "overflow", "unavailable"]] = []
     applies_to: AppliesToSpec
     limits: LimitsSpec
     output: OutputSpec
@@ -103,7 +124,8 @@ class SkillSpec(Strict):
     quality: QualitySpec
     schedule: str | None = None
     parameters: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ParameterSpec] = {}
-    share: Literal["team", "everyone"] = "team"
+    share: Literal["team", "all"] = "team"
+    cache_ttl_s: CacheTtl | None = None
     cosmetic: bool = False
 
 
@@ -128,10 +150,19 @@ class CasesSpec(Strict):
     cases: list[CaseSpec]
 
 
+class BudgetSpec(Strict):
+    skill: Name | None = None
+    per: Literal["run", "day", "month"]
+    soft_usd: Amount | None = None
+    hard_usd: Amount | None = None
+    on_soft: Literal["alert", "lower_tier"] | None = None
+
+
 class TeamSpec(Strict):
     title: Sentence
     contact: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$")]
-    monthly_budget_usd: Annotated[str, Field(pattern=r"^\d+(\.\d+)?$")] | None = None
+    approval_above_usd: Amount | None = None
+    budgets: list[BudgetSpec] = []
 
 
 class TeamsSpec(Strict):
