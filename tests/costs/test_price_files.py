@@ -20,6 +20,7 @@ KEYS = {
     "cache_write": "cache_creation_input_token_cost",
     "output": "output_cost_per_token",
 }
+SUFFIX = {"live": "", "batch": "_batches"}
 
 
 @pytest.mark.parametrize("path", [*PROFILES, PROFILE], ids=lambda path: path.stem)
@@ -31,14 +32,15 @@ def test_every_model_of_a_profile_is_priced_today(path: Path, settings: Settings
             book.check(deployment.model, NOW)
 
 
-def test_prices_of_providers_are_those_of_litellms_map() -> None:
+@pytest.mark.parametrize("lane", SUFFIX)
+def test_prices_of_providers_are_those_of_litellms_map(lane: str) -> None:
     import litellm
 
     book, seen = load_prices(Settings.from_env({"SKILLYARD_HOME": str(ROOT)})), 0
     for model in provider_models():
-        listed, rates = litellm.model_cost[model.split("/", 1)[1]], book.rates(model, NOW)
+        listed, rates = litellm.model_cost[model.split("/", 1)[1]], book.rates(model, NOW, lane)
         for meter, key in KEYS.items():
-            expected = listed.get(key) if listed.get(key) is not None else listed["input_cost_per_token"]
+            expected = listed.get(key + SUFFIX[lane], listed[KEYS["input"] + SUFFIX[lane]])
             assert rates[meter] == Decimal(repr(expected)), f"{model} {meter}"
             seen += 1
         assert rates["compute_s"] == 0

@@ -74,11 +74,61 @@ def test_cached_tokens_without_a_price_are_ordinary_input() -> None:
     assert BOOK.cost("openai/gpt-5.4-mini", cached, NOW).usd == BOOK.cost("openai/gpt-5.4-mini", plain, NOW).usd
 
 
-@given(usages, st.sampled_from([*MODELS.values(), "anthropic/claude-opus-5", "embedded/smollm2-135m"]))
-def test_no_attempt_costs_more_than_its_upper_bound(usage: Usage, model: str) -> None:
+PRICED = [(model, "live") for model in (*MODELS.values(), "anthropic/claude-opus-5", "embedded/smollm2-135m")]
+PRICED += [(model, "batch") for model in ("openai/gpt-5.4-mini", "openai/gpt-6-luna", "anthropic/claude-opus-5")]
+
+
+@given(usages, st.sampled_from(PRICED))
+def test_no_attempt_costs_more_than_its_upper_bound(usage: Usage, priced: tuple[str, str]) -> None:
+    model, lane = priced
     n_input = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-    bound = BOOK.upper_bound(model, n_input, usage.output_tokens, float(usage.compute_s), NOW)
-    assert BOOK.cost(model, usage, NOW).usd <= bound
+    bound = BOOK.upper_bound(model, n_input, usage.output_tokens, usage.compute_s, NOW, lane)
+    assert BOOK.cost(model, usage, NOW, lane).usd <= bound
+
+
+@given(usages)
+def test_the_batch_lane_is_never_dearer_and_its_rates_make_its_cost(usage: Usage) -> None:
+    model = "openai/gpt-6-luna"
+    batch, rates = BOOK.cost(model, usage, NOW, "batch"), BOOK.rates(model, NOW, "batch")
+    assert batch.usd <= BOOK.cost(model, usage, NOW).usd
+    amounts = (usage.input_tokens, usage.cache_read_tokens, usage.cache_write_tokens, usage.output_tokens, usage.compute_s)
+    assert batch.usd == sum((rate * amount for rate, amount in zip(rates.values(), amounts, strict=True)), Decimal(0))
+
+
+def test_in_the_batch_lane_cached_tokens_without_a_price_are_batch_input_and_seconds_are_free(tmp_path: Path) -> None:
+    meters = {"input": 10, "cache_read": 1, "cache_write": 20, "output": 30, "compute_s": 7, "batch_input": 5, "batch_output": 15}
+    units = {meter: "second" if meter == "compute_s" else "token" for meter in meters}
+    book = book_of(tmp_path, *(f"{meter},acme/m,{meter},{units[meter]},{price},2026-01-01,,t" for meter, price in meters.items()))
+    used = Usage(1, 1, 1, 1, compute_s=Decimal(1))
+    assert book.cost("acme/m", used, NOW).usd == 10 + 1 + 20 + 30 + 7
+    cost = book.cost("acme/m", used, NOW, "batch")
+    assert (cost.usd, cost.price_ids) == (5 * 3 + 15, ("batch_input", "batch_output"))
+    assert book.upper_bound("acme/m", 2, 2, 9, NOW, "batch") == 5 * 2 + 15 * 2
+    both = book_of(
+        tmp_path,
+        "i,acme/m,batch_input,token,5,2026-01-01,,t",
+        "r,acme/m,batch_cache_read,token,1,2026-01-01,,t",
+        "w,acme/m,batch_cache_write,token,6,2026-01-01,,t",
+        "o,acme/m,batch_output,token,15,2026-01-01,,t",
+    )
+    assert both.cost("acme/m", used, NOW, "batch").usd == 5 + 1 + 6 + 15
+    assert both.upper_bound("acme/m", 1, 0, 0, NOW, "batch") == 6
+
+
+def test_a_model_without_batch_prices_is_unpriced_in_that_lane_alone(tmp_path: Path) -> None:
+    book = book_of(
+        tmp_path,
+        "a,acme/m,input,token,1,2026-01-01,,t",
+        "b,acme/m,output,token,1,2026-01-01,,t",
+        "c,acme/m,batch_input,token,1,2026-01-01,,t",
+    )
+    book.check("acme/m", NOW)
+    with pytest.raises(
+        Unpriced, match=r"acme/m.* no batch price on 2026-11-20: only batch_input, input, output .*batch_input and batch_output"
+    ):
+        book.check("acme/m", NOW, "batch")
+    with pytest.raises(Unpriced, match="no batch price"):
+        BOOK.upper_bound("embedded/smollm2-135m", 1, 1, 1, NOW, "batch")
 
 
 @pytest.mark.parametrize(

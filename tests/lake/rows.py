@@ -116,6 +116,8 @@ def call(call_id: str, **changes: Any) -> dict[str, Any]:
         "attempt_no": 1,
         "sample_no": 0,
         "tier": "fast",
+        "lane": "live",
+        "max_tokens": 256,
         "status": "settled",
     }
     return text | counts | money | own | {"sent_at": moment(DAY), "usage_date": DAY} | changes

@@ -21,6 +21,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("rejects", {"skill": None, "fingerprint": None}),
     ("llm_calls", {"status": "lost", "attempt_no": 0, "tier": "none", "reasoning_tokens": 8, "team": "", "request_hash": "x"}),
     ("llm_calls", {"cost_usd": None}),
+    ("llm_calls", {"lane": "slow", "max_tokens": 0}),
     ("cost_daily", {"n_calls": -1, "cost_usd": "-0.000000000001", "tier": "cheap"}),
     ("results", {"tier": "cheap", "route_score": 1.5, "n_attempts": -1, "cost_usd": "-1", "model": "", "page_no": 0}),
 ]

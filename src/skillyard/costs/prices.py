@@ -1,7 +1,8 @@
 """The price book: effective-dated prices from CSV files, exact in decimals.
 
 A model is priced by tokens (``input`` and ``output``, with ``cache_read`` and ``cache_write`` where the provider has them)
-or by seconds of own compute (``compute_s``). A day's calls cost what stood in the book for that UTC day.
+or by seconds of own compute (``compute_s``). In the lane ``batch``, a provider's batch API, it is priced by the meters of the same
+names that begin with ``batch_``. A day's calls cost what stood in the book for that UTC day.
 """
 
 import csv
@@ -19,8 +20,35 @@ PLACES = Decimal("0.000000000001")
 PRICE_PLACES = 20
 MOST_USD = 100_000_000
 """What a price may be: with these bounds every sum over a day's calls stays exact."""
-UNITS = {"input": "token", "cache_read": "token", "cache_write": "token", "output": "token", "compute_s": "second"}
+UNITS = {
+    "input": "token",
+    "cache_read": "token",
+    "cache_write": "token",
+    "output": "token",
+    "compute_s": "second",
+    "batch_input": "token",
+    "batch_cache_read": "token",
+    "batch_cache_write": "token",
+    "batch_output": "token",
+}
 """Every meter and the unit its price is for."""
+CHARGED: dict[str, dict[str, tuple[str, ...]]] = {
+    "live": {
+        "input": ("input",),
+        "cache_read": ("cache_read", "input"),
+        "cache_write": ("cache_write", "input"),
+        "output": ("output",),
+        "compute_s": ("compute_s",),
+    },
+    "batch": {
+        "input": ("batch_input",),
+        "cache_read": ("batch_cache_read", "batch_input"),
+        "cache_write": ("batch_cache_write", "batch_input"),
+        "output": ("batch_output",),
+        "compute_s": (),
+    },
+}
+"""By lane: the meters whose price each part of a usage is charged, the first that the model has."""
 COLUMNS = ("price_id", "model", "meter", "unit", "price_usd", "valid_from", "valid_to", "source")
 
 
@@ -71,7 +99,7 @@ class PriceBook:
         self._by_model: dict[str, list[Price]] = {}
         for price in prices:
             self._by_model.setdefault(price.model, []).append(price)
-        self._of_day: dict[tuple[str, date], dict[str, Price]] = {}
+        self._of_day: dict[tuple[str, date, str], dict[str, Price]] = {}
 
     @classmethod
     def load(cls, include: Path, *extra: Path) -> "PriceBook":
@@ -81,45 +109,52 @@ class PriceBook:
         _reject_doubles(prices)
         return cls(prices, files)
 
-    def cost(self, model: str, usage: Usage, at: datetime) -> Cost:
-        """Return what the usage costs at the prices of that UTC day; Unpriced when the model has none."""
-        prices = self._prices(model, at)
+    def cost(self, model: str, usage: Usage, at: datetime, lane: str = "live") -> Cost:
+        """Return what the usage costs at the lane's prices of that UTC day; Unpriced when the model has none."""
+        prices = self._prices(model, at, lane)
         exact, used = Decimal(0), []
-        for meter, amount in _meters(usage):
-            price = _price_of(prices, meter)
+        for part, amount in _parts(usage):
+            price = prices.get(part)
             if amount and price is not None:
                 exact += price.price_usd * amount
                 used.append(price.price_id)
         return Cost(exact.quantize(PLACES, ROUND_HALF_EVEN), tuple(dict.fromkeys(used)))
 
-    def upper_bound(self, model: str, input_tokens: int, output_tokens: int, timeout_s: float, at: datetime) -> Decimal:
-        """Return a cost no attempt of this size can exceed: input at its dearest meter, compute for the whole timeout, rounded up."""
-        rates = self.rates(model, at)
+    def upper_bound(
+        self, model: str, input_tokens: int, output_tokens: int, compute_s: Decimal | float, at: datetime, lane: str = "live"
+    ) -> Decimal:
+        """Return a cost no attempt of this size can exceed: input at its dearest price, ``compute_s`` the most it can take, rounded up."""
+        rates = self.rates(model, at, lane)
         tokens = max(rates["input"], rates["cache_read"], rates["cache_write"]) * input_tokens + rates["output"] * output_tokens
-        return (tokens + rates["compute_s"] * Decimal(str(timeout_s))).quantize(PLACES, ROUND_CEILING)
+        return (tokens + rates["compute_s"] * Decimal(str(compute_s))).quantize(PLACES, ROUND_CEILING)
 
-    def check(self, model: str, at: datetime) -> None:
-        """Raise Unpriced unless the model can be priced on that UTC day."""
-        self._prices(model, at)
+    def check(self, model: str, at: datetime, lane: str = "live") -> None:
+        """Raise Unpriced unless the model can be priced in that lane on that UTC day."""
+        self._prices(model, at, lane)
 
-    def rates(self, model: str, at: datetime) -> dict[str, Decimal]:
-        """Return USD per unit of every meter on that UTC day, 0 for a meter the model is not priced by; Unpriced when it has none."""
-        prices = self._prices(model, at)
-        return {meter: _rate(prices, meter) for meter in UNITS}
+    def rates(self, model: str, at: datetime, lane: str = "live") -> dict[str, Decimal]:
+        """Return USD per unit of each part of a usage on that UTC day, 0 for what is not charged; Unpriced when the model has no price."""
+        prices = self._prices(model, at, lane)
+        return {part: prices[part].price_usd if part in prices else Decimal(0) for part in CHARGED[lane]}
 
-    def _prices(self, model: str, at: datetime) -> dict[str, Price]:
+    def _prices(self, model: str, at: datetime, lane: str) -> dict[str, Price]:
+        """Return the price of each part of a usage that is charged."""
         if at.tzinfo is None:
             raise ValueError(f"{at} has no time zone: prices are looked up by UTC day")
-        day = at.astimezone(UTC).date()
-        key = (model, day)
+        key = (model, at.astimezone(UTC).date(), lane)
         if key not in self._of_day:
-            found = {p.meter: p for p in self._by_model.get(model, ()) if p.holds_on(day)}
-            if "compute_s" not in found and not {"input", "output"} <= found.keys():
-                raise Unpriced(self._why_unpriced(model, day, found))
-            self._of_day[key] = found
+            self._of_day[key] = self._find(*key)
         return self._of_day[key]
 
-    def _why_unpriced(self, model: str, day: date, found: Iterable[str]) -> str:
+    def _find(self, model: str, day: date, lane: str) -> dict[str, Price]:
+        found = {p.meter: p for p in self._by_model.get(model, ()) if p.holds_on(day)}
+        chosen = {part: next((found[m] for m in meters if m in found), None) for part, meters in CHARGED[lane].items()}
+        prices = {part: price for part, price in chosen.items() if price is not None}
+        if "compute_s" not in prices and not {"input", "output"} <= prices.keys():
+            raise Unpriced(self._why_unpriced(model, day, lane, found))
+        return prices
+
+    def _why_unpriced(self, model: str, day: date, lane: str, found: Iterable[str]) -> str:
         files = ", ".join(str(f) for f in self._files) or "no price file"
         known = self._by_model.get(model, [])
         if not known:
@@ -129,10 +164,11 @@ class PriceBook:
             detail = f"its prices there hold: {'; '.join(periods)}"
         else:
             detail = f"only {', '.join(sorted(found))} has a price that day"
-        return (
-            f"model {model!r} has no price on {day}: {detail}. Looked in {files}. "
-            "Add rows for input and output (per token) or for compute_s (per second)."
-        )
+        missing = {
+            "live": "input and output (per token) or for compute_s (per second)",
+            "batch": "batch_input and batch_output (per token)",
+        }
+        return f"model {model!r} has no {lane} price on {day}: {detail}. Looked in {files}. Add rows for {missing[lane]}."
 
 
 def load_prices(settings: Settings) -> PriceBook:
@@ -142,22 +178,12 @@ def load_prices(settings: Settings) -> PriceBook:
     return PriceBook.load(settings.include, *([beside] if is_path and beside.is_file() else []))
 
 
-def _meters(usage: Usage) -> Iterator[tuple[str, int | Decimal]]:
+def _parts(usage: Usage) -> Iterator[tuple[str, int | Decimal]]:
     yield "input", usage.input_tokens
     yield "cache_read", usage.cache_read_tokens
     yield "cache_write", usage.cache_write_tokens
     yield "output", usage.output_tokens
     yield "compute_s", usage.compute_s
-
-
-def _price_of(prices: dict[str, Price], meter: str) -> Price | None:
-    """Return a meter's price; cached tokens of a provider that has no price for them are ordinary input."""
-    return prices.get(meter) or (prices.get("input") if meter in ("cache_read", "cache_write") else None)
-
-
-def _rate(prices: dict[str, Price], meter: str) -> Decimal:
-    price = _price_of(prices, meter)
-    return price.price_usd if price else Decimal(0)
 
 
 def _read(file: Path) -> Iterator[Price]:
