@@ -1,0 +1,157 @@
+"""The writer of a process: what many requests want to commit at the same moment goes into one transaction.
+
+A thread of its own commits, so that a slow or locked store never holds up the event loop; meanwhile the next transaction's work gathers.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from skillyard.errors import SkillyardError, Transient
+from skillyard.gateway import ledger
+from skillyard.gateway.budgets import Limits
+from skillyard.gateway.ledger import Ask, Begun, Busy, Claim, Closed, Found, Hold, Lost, Refused, Settled
+
+TRIES = 4
+T = TypeVar("T")
+
+
+class StateUnavailable(SkillyardError, Transient):
+    """The state store refused a transaction, again and again. Nothing leaves without its row: the task stops here."""
+
+
+@dataclass(slots=True)
+class _Work:
+    """What waits for the next transaction: values, each with the future that its outcome goes to."""
+
+    claims: list[tuple[Claim, asyncio.Future[Any]]] = field(default_factory=list)
+    asks: list[tuple[Ask, asyncio.Future[Any]]] = field(default_factory=list)
+    settled: list[tuple[Settled, asyncio.Future[Any]]] = field(default_factory=list)
+    closed: list[tuple[Closed, asyncio.Future[Any]]] = field(default_factory=list)
+    released: list[tuple[Hold, asyncio.Future[Any]]] = field(default_factory=list)
+    others: list[tuple[Callable[[Connection], Any], asyncio.Future[Any]]] = field(default_factory=list)
+
+    def queues(self) -> tuple[list[tuple[Any, asyncio.Future[Any]]], ...]:
+        """Return the queues in the order in which a transaction works through them: what frees budget goes before what asks for it."""
+        return (self.claims, self.settled, self.closed, self.released, self.others, self.asks)
+
+
+class Journal:
+    """Commits claims, attempts and outcomes for one event loop. Each call returns when its transaction is committed."""
+
+    def __init__(self, engine: Engine, limits: Limits) -> None:
+        self._engine, self._limits = engine, limits
+        self._work = _Work()
+        self._thread = ThreadPoolExecutor(1, "journal")
+        self._writing: asyncio.Task[None] | None = None
+
+    async def claim(self, wanted: Claim) -> Found | Busy | Hold:
+        """See ``ledger.claim``."""
+        found: Found | Busy | Hold = await self._put(self._work.claims, wanted)
+        return found
+
+    async def begin(self, ask: Ask) -> Begun | Refused | Lost:
+        """See ``ledger.begin``."""
+        begun: Begun | Refused | Lost = await self._put(self._work.asks, ask)
+        return begun
+
+    async def settle(self, settled: Settled) -> None:
+        """See ``ledger.settle``."""
+        await self._put(self._work.settled, settled)
+
+    async def close(self, closed: Closed) -> None:
+        """See ``ledger.close``."""
+        await self._put(self._work.closed, closed)
+
+    def release(self, hold: Hold) -> None:
+        """Give a lease back with the next transaction, without waiting for it."""
+        self._put(self._work.released, hold)
+
+    async def run(self, action: Callable[[Connection], T]) -> T:
+        """Run a function of a connection inside the next transaction. It may run again when that has to be repeated."""
+        result: T = await self._put(self._work.others, action)
+        return result
+
+    async def stop(self) -> None:
+        """Commit what waits, and end the thread."""
+        while self._writing is not None:
+            await asyncio.wait([self._writing])
+        self._thread.shutdown()
+
+    def _put(self, queue: list[tuple[Any, asyncio.Future[Any]]], value: Any) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        queue.append((value, future))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+        return future
+
+    async def _write(self) -> None:
+        """Commit until nothing waits."""
+        try:
+            while any(self._work.queues()):
+                work, self._work = self._work, _Work()
+                try:
+                    results = await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, work)
+                except Exception as error:
+                    _fail(work, error)
+                else:
+                    _answer(work, results)
+        finally:
+            self._writing = None
+
+    def _commit(self, work: _Work) -> list[Sequence[Any]]:
+        """Do all of it in one transaction; a deadlock or a lost race is tried again from the start."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                with self._engine.begin() as connection:
+                    return _apply(connection, work, self._limits)
+            except OperationalError as error:
+                if attempt == TRIES or error.connection_invalidated:
+                    raise _unavailable(error) from None
+                time.sleep(0.05 * attempt)
+            except DBAPIError as error:
+                raise _unavailable(error) from None
+        raise AssertionError("unreachable")
+
+
+def _apply(connection: Connection, work: _Work, limits: Limits) -> list[Sequence[Any]]:
+    """Return the results, in the order of ``queues``."""
+    claims, settled, closed, released, others, asks = ([value for value, _ in queue] for queue in work.queues())
+    claimed = ledger.claim(connection, claims) if claims else []
+    if settled:
+        ledger.settle(connection, settled)
+    if closed:
+        ledger.close(connection, closed)
+    ledger.release(connection, released)
+    done = [action(connection) for action in others]
+    begun = ledger.begin(connection, asks, limits) if asks else []
+    return [claimed, [None] * len(settled), [None] * len(closed), [None] * len(released), done, begun]
+
+
+def _answer(work: _Work, results: list[Sequence[Any]]) -> None:
+    for queue, values in zip(work.queues(), results, strict=True):
+        for (_, future), value in zip(queue, values, strict=True):
+            if not future.done():
+                future.set_result(value)
+
+
+def _fail(work: _Work, error: Exception) -> None:
+    for queue in work.queues():
+        for _, future in queue:
+            if not future.done():
+                future.set_exception(error)
+    # A release that nobody waits for is not worth a warning: its lease ends by itself.
+    for _, future in work.released:
+        future.exception()
+
+
+def _unavailable(error: DBAPIError) -> StateUnavailable:
+    return StateUnavailable(
+        f"the state store refused a transaction: {' '.join(str(error.orig).split())[:200]}. Nothing was sent without its row."
+    )
