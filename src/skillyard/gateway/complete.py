@@ -1,57 +1,32 @@
-"""One answer for one item on one tier: from the response store if it was paid before, else from the least busy deployment."""
+"""One answer for one item on one tier: from the response store if it was paid before, else from an endpoint, within the budget."""
 
 import asyncio
-import hashlib
-import json
-import os
 import random
-import socket
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy import Engine
 
 from skillyard.costs.prices import PriceBook
 from skillyard.errors import ConfigError, SkillyardError, Transient
 from skillyard.gateway import ledger
-from skillyard.gateway.ledger import Answer, AnswerKey
+from skillyard.gateway.budgets import Limit, Limits
+from skillyard.gateway.endpoints import Endpoints, Slot, TierDown
+from skillyard.gateway.journal import Journal
+from skillyard.gateway.ledger import Answer, AnswerKey, Ask, Begun, Busy, Claim, Closed, Found, Hold, Refused, Settled
+from skillyard.gateway.request import GRACE_S, Request, attempt_row, compute_s, cut_off, upper_bound
 from skillyard.gateway.transport import CallFailed, Reply, send
 from skillyard.profiles import Deployment, Profile
-from skillyard.tokens import most_tokens
 
 ATTEMPTS_PER_REQUEST = 5
 BACKOFF_S = 0.5
 BACKOFF_CAP_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What to ask for one item. ``sample_no`` grows when the same tier is asked again after a failed check."""
-
-    run_id: str
-    dag_id: str
-    team: str
-    skill: str
-    fingerprint: str
-    item_id: str
-    doc_id: str
-    tier: str
-    messages: list[dict[str, str]]
-    schema: dict[str, Any] | None
-    max_tokens: int
-    timeout_s: float
-    sample_no: int = 0
-
-    @property
-    def operation_id(self) -> str:
-        """The same for every attempt at this item in this run, in whichever process."""
-        return hashlib.sha256("\0".join((self.run_id, self.skill, self.item_id)).encode()).hexdigest()[:32]
+POLL_S = 0.2
+BATCH_OWNER = "batch:"
+"""How the owner of a lease begins that is held for a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +34,6 @@ class Completion:
     """An answer and where it came from."""
 
     answer: Answer
-    model: str
     n_attempts: int
     """Requests sent for it: 0 from the cache, 1 for one that a process paid before it died."""
     cost_usd: Decimal
@@ -70,6 +44,21 @@ class ProviderUnavailable(SkillyardError, Transient):
     """No deployment of the tier answered within the allowed attempts: the item stays pending, it is not at fault."""
 
 
+class BudgetExhausted(SkillyardError):
+    """The next attempt does not fit under a hard limit, and nothing is on its way that could make room: the item stays pending."""
+
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"the hard limit of ${self.limit.hard_usd} is reached: {self.limit.label}"
+
+
+class WaitingForBatch(SkillyardError, Transient):
+    """A batch that a provider works on holds the item: it stays pending until the batch is collected."""
+
+
 class ItemRefused(SkillyardError):
     """The provider will not work on this item (overflow, refusal, bad_request): another tier may."""
 
@@ -78,119 +67,171 @@ class ItemRefused(SkillyardError):
         self.kind, self.message = kind, message
 
 
-class Gateway:
-    """Asks the deployments of one profile; every attempt stands in the ledger before it leaves."""
+@dataclass(slots=True)
+class _Asking:
+    """One request on its way: the attempts so far."""
 
-    def __init__(self, engine: Engine, profile: Profile, prices: PriceBook) -> None:
-        self._engine, self._profile, self._prices = engine, profile, prices
-        self._in_flight: dict[str, int] = {}
-        self._slots: dict[str, asyncio.Semaphore] = {}
+    request: Request
+    hold: Hold
+    max_tokens: int
+    failed: list[CallFailed] = field(default_factory=list)
+    tried: set[str] = field(default_factory=set)
+    """Deployments that failed since the last pause."""
+    n_answered: int = 0
+    cost_usd: Decimal = Decimal(0)
+
+
+class Gateway:
+    """Asks the endpoints of one profile for one run; every attempt stands in the ledger, its bound reserved, before it leaves."""
+
+    def __init__(self, engine: Engine, profile: Profile, prices: PriceBook, limits: Limits) -> None:
+        self._profile, self._prices = profile, prices
+        self._journal = Journal(engine, limits)
+        self._endpoints = Endpoints(profile, self._journal.run)
+        self.alerts: list[str] = []
+        """Soft limits that this process was the first to reach."""
+        self.lowers_tier = False
+        """A soft limit asks for a lower first tier from now on."""
 
     async def complete(self, request: Request) -> Completion:
-        """Return one answer. ProviderUnavailable, ItemRefused and ConfigError say why there is none."""
-        keys = {d.name: _answer_key(request, d) for d in self._profile.deployments(request.tier)}
-        stored = self._find_stored(request, keys)
-        if stored is not None:
-            return stored
-        failed: list[CallFailed] = []
-        tried: set[str] = set()
-        while len(failed) < ATTEMPTS_PER_REQUEST:
-            deployment = self._choose(request.tier, tried)
+        """Return one answer. ProviderUnavailable, BudgetExhausted, WaitingForBatch, ItemRefused and ConfigError say why there is none."""
+        keys = tuple(dict.fromkeys(request.key(d) for d in self._profile.deployments(request.tier)))
+        limit = min(request.max_tokens, request.learned_max_tokens or request.max_tokens)
+        while True:
+            markers = tuple(map(cut_off, keys)) if limit < request.max_tokens else ()
+            claimed = await self._claim(request, keys + markers)
+            if isinstance(claimed, Hold):
+                try:
+                    return await self._ask(_Asking(request, claimed, limit))
+                except _LeaseLost:
+                    continue
+                except BaseException:
+                    self._journal.release(claimed)
+                    raise
+            if claimed.key not in markers:
+                return await self._take_stored(request, claimed)
+            limit = request.max_tokens
+
+    async def stop(self) -> None:
+        """Commit what waits and give the process's shares of the endpoints back."""
+        await self._endpoints.stop()
+        await self._journal.stop()
+
+    async def _claim(self, request: Request, keys: tuple[AnswerKey, ...]) -> Found | Hold:
+        """Find the answer or win the right to ask for it, waiting without a slot while somebody else asks."""
+        wanted = Claim(keys, request.timeout_s + 2 * GRACE_S)
+        wait_s = POLL_S / 2
+        while isinstance(claimed := await self._journal.claim(wanted), Busy):
+            if claimed.owner.startswith(BATCH_OWNER):
+                raise WaitingForBatch(f"{request.item_id} is in a batch that its provider works on")
+            await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))
+            wait_s = min(2 * wait_s, 1.0)
+        return claimed
+
+    async def _take_stored(self, request: Request, found: Found) -> Completion:
+        """Return a stored answer: one whose item is not published yet was paid for this item, any other saves its price."""
+        if not found.answer.is_published:
+            return Completion(found.answer, 1, found.answer.cost_usd)
+        deployments = self._profile.deployments(request.tier)
+        deployment = next(d for d in deployments if request.key(d) == found.key)
+        row = attempt_row(request, deployment, request.max_tokens, Decimal(0), datetime.now(UTC))
+        await self._journal.run(lambda connection: ledger.record_cached(connection, row, found.answer))
+        return Completion(found.answer, 0, Decimal(0))
+
+    async def _ask(self, asking: _Asking) -> Completion:
+        """Send requests until one is answered, as many as are allowed."""
+        while len(asking.failed) < ATTEMPTS_PER_REQUEST:
             try:
-                answer = await self._attempt(request, deployment, keys[deployment.name])
-                return Completion(answer, deployment.model, len(failed) + 1, answer.cost_usd)
+                completion = await self._attempt(asking)
             except CallFailed as failure:
-                failed.append(failure)
-                tried.add(deployment.name)
-                _raise_if_final(failure, deployment)
-            if len(failed) < ATTEMPTS_PER_REQUEST:
-                await asyncio.sleep(_delay_s(len(failed), failed[-1].retry_after_s))
-        raise ProviderUnavailable(f"{request.tier}: {len(failed)} attempts failed, the last with {failed[-1]}")
+                asking.failed.append(failure)
+                await self._pause(asking)
+            else:
+                if completion is not None:
+                    return completion
+        raise ProviderUnavailable(f"{asking.request.tier}: {len(asking.failed)} attempts failed, the last with {asking.failed[-1]}")
 
-    def _find_stored(self, request: Request, keys: Mapping[str, AnswerKey]) -> Completion | None:
-        seen: set[AnswerKey] = set()
-        for deployment in self._profile.deployments(request.tier):
-            key = keys[deployment.name]
-            answer = None if key in seen else ledger.find_answer(self._engine, key, request.tier)
-            seen.add(key)
-            if answer is None:
-                continue
-            if not answer.is_published:
-                return Completion(answer, deployment.model, 1, answer.cost_usd)
-            ledger.record_cached(self._engine, _attempt_row(request, deployment, key, uuid4().hex), answer)
-            return Completion(answer, deployment.model, 0, Decimal(0))
-        return None
-
-    def _choose(self, tier: str, tried: set[str]) -> Deployment:
-        """Return the least busy deployment, one that has not failed for this request if there is any."""
-        every = self._profile.deployments(tier)
-        untried = [d for d in every if d.name not in tried] or every
-        return min(untried, key=lambda d: self._in_flight.get(d.name, 0) / d.concurrency)
-
-    async def _attempt(self, request: Request, deployment: Deployment, key: AnswerKey) -> Answer:
-        slot = self._slots.setdefault(deployment.name, asyncio.Semaphore(deployment.concurrency))
-        self._in_flight[deployment.name] = self._in_flight.get(deployment.name, 0) + 1
+    async def _attempt(self, asking: _Asking) -> Completion | None:
+        """Send one request; None when its reservation has to wait, or when its answer was cut off and is asked again at the limit."""
+        request = asking.request
         try:
-            async with slot:
-                return await self._ask(request, deployment, key)
-        finally:
-            self._in_flight[deployment.name] -= 1
-
-    async def _ask(self, request: Request, deployment: Deployment, key: AnswerKey) -> Answer:
-        """Commit ``sent``, ask, commit the outcome."""
-        now = datetime.now(UTC)
-        call_id = uuid4().hex
-        reserved = self._prices.upper_bound(deployment.model, _n_tokens_at_most(request), request.max_tokens, request.timeout_s, now)
-        row = _attempt_row(request, deployment, key, call_id) | {"reserved_usd": reserved, "sent_at": now}
-        ledger.record_sent(self._engine, row)
-        started = time.monotonic()
+            slot = await self._endpoints.acquire(request.tier, request.n_tokens_at_most + asking.max_tokens, asking.tried)
+        except TierDown as down:
+            raise ProviderUnavailable(str(down)) from None
+        sent = await self._begin(asking, slot)
+        if sent is None:
+            return None
+        call_id, started = sent.row["call_id"], time.monotonic()
         try:
-            reply = await send(deployment, request.messages, request.schema, request.skill, request.max_tokens, request.timeout_s, call_id)
+            reply = await send(
+                slot.deployment, request.messages, request.schema, request.skill, asking.max_tokens, request.timeout_s, call_id
+            )
         except CallFailed as failure:
             status = "unknown" if failure.is_billed_unknown else "failed"
-            ledger.close_attempt(self._engine, call_id, status, failure.kind, _ms_since(started))
+            await self._journal.close(Closed(call_id, sent.begun, status, failure.kind, _ms_since(started)))
+            await (self._endpoints.failed(slot, failure.kind) if failure.can_retry else self._endpoints.succeeded(slot, None))
+            _raise_if_final(failure, slot.deployment)
+            asking.tried.add(slot.deployment.name)
             raise
-        return self._settle(key, request.tier, call_id, deployment, reply, now, _ms_since(started))
+        await self._endpoints.succeeded(slot, time.monotonic() - started)
+        return await self._settle(asking, slot.deployment, sent, reply, time.monotonic() - started)
 
-    def _settle(
-        self, key: AnswerKey, tier: str, call_id: str, deployment: Deployment, reply: Reply, sent_at: datetime, latency_ms: int
-    ) -> Answer:
-        cost = self._prices.cost(deployment.model, reply.usage, sent_at)
-        answer = Answer(call_id, reply.content, reply.refusal, reply.finish_reason, cost.usd, datetime.now(UTC))
-        ledger.settle(self._engine, key, tier, answer, reply.usage, cost, provider_request_id=reply.request_id, latency_ms=latency_ms)
-        return answer
+    async def _begin(self, asking: _Asking, slot: Slot) -> "_Sent | None":
+        """Reserve the attempt and commit it as sent; None when the reservation of another attempt has to be freed first."""
+        request, now = asking.request, datetime.now(UTC)
+        bound = upper_bound(request, slot.deployment, self._prices, asking.max_tokens, now)
+        row = attempt_row(request, slot.deployment, asking.max_tokens, bound, now)
+        begun = await self._journal.begin(Ask(row, asking.hold))
+        if isinstance(begun, Begun):
+            self.alerts.extend(begun.alerts)
+            self.lowers_tier |= begun.lowers_tier
+            return _Sent(row, begun)
+        self._endpoints.unused(slot)
+        if not isinstance(begun, Refused):
+            raise _LeaseLost
+        if not begun.is_waiting_of_use:
+            raise BudgetExhausted(begun.limit)
+        await asyncio.sleep(POLL_S * random.uniform(0.5, 1.5))
+        return None
+
+    async def _settle(self, asking: _Asking, deployment: Deployment, sent: "_Sent", reply: Reply, latency_s: float) -> Completion | None:
+        request, usage = asking.request, reply.usage
+        if deployment.utilisation is not None and not usage.compute_s:
+            usage = replace(usage, compute_s=compute_s(deployment, latency_s, request.timeout_s))
+        cost = self._prices.cost(deployment.model, usage, sent.row["sent_at"])
+        said = (reply.content, reply.refusal, reply.finish_reason)
+        answer = Answer(sent.row["call_id"], request.tier, deployment.model, *said, cost.usd, datetime.now(UTC))
+        is_cut_off = reply.finish_reason == "length" and asking.max_tokens < request.max_tokens
+        key = request.key(deployment)
+        settled = Settled(
+            sent.begun, asking.hold, cut_off(key) if is_cut_off else key, answer, usage, cost, reply.request_id, int(latency_s * 1000)
+        )
+        await self._journal.settle(replace(settled, keeps_lease=is_cut_off))
+        asking.cost_usd += cost.usd
+        asking.n_answered += 1
+        if is_cut_off:
+            asking.max_tokens = request.max_tokens
+            return None
+        return Completion(answer, len(asking.failed) + asking.n_answered, asking.cost_usd)
+
+    async def _pause(self, asking: _Asking) -> None:
+        """Wait before the same endpoints are asked again; another endpoint of the tier is asked at once."""
+        if len(asking.tried) < len(self._profile.deployments(asking.request.tier)) or len(asking.failed) == ATTEMPTS_PER_REQUEST:
+            return
+        asking.tried.clear()
+        await asyncio.sleep(_delay_s(len(asking.failed), asking.failed[-1].retry_after_s))
 
 
-def _answer_key(request: Request, deployment: Deployment) -> AnswerKey:
-    asked = [deployment.model, request.messages, request.schema, dict(deployment.params), request.max_tokens, request.sample_no]
-    digest = hashlib.sha256(json.dumps(asked, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-    return AnswerKey(request.team, request.skill, request.fingerprint, request.item_id, digest)
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """An attempt that may leave."""
+
+    row: dict[str, Any]
+    begun: Begun
 
 
-def _attempt_row(request: Request, deployment: Deployment, key: AnswerKey, call_id: str) -> dict[str, Any]:
-    return {
-        "call_id": call_id,
-        "operation_id": request.operation_id,
-        "run_id": request.run_id,
-        "dag_id": request.dag_id,
-        "skill": request.skill,
-        "fingerprint": request.fingerprint,
-        "team": request.team,
-        "item_id": request.item_id,
-        "doc_id": request.doc_id,
-        "sample_no": request.sample_no,
-        "tier": request.tier,
-        "model": deployment.model,
-        "deployment": deployment.name,
-        "request_hash": key.request_hash,
-        "owner": _owner(),
-    }
-
-
-def _n_tokens_at_most(request: Request) -> int:
-    """Return an upper bound of the input: the messages, a few tokens for each one's role, and the schema, which providers count too."""
-    schema = json.dumps(request.schema) if request.schema else ""
-    return sum(most_tokens(m["content"]) + 16 for m in request.messages) + most_tokens(schema)
+class _LeaseLost(Exception):
+    """The lease ran out while the request waited, and somebody else took it."""
 
 
 def _raise_if_final(failure: CallFailed, deployment: Deployment) -> None:
@@ -209,13 +250,3 @@ def _delay_s(n_failed: int, retry_after_s: float | None) -> float:
 
 def _ms_since(started: float) -> int:
     return int((time.monotonic() - started) * 1000)
-
-
-@cache
-def _owner_of(pid: int) -> str:
-    return f"{socket.gethostname()}:{pid}:{int(time.time())}"
-
-
-def _owner() -> str:
-    """Return host, process and its first use: a pid alone is used again."""
-    return _owner_of(os.getpid())

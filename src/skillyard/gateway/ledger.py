@@ -23,6 +23,8 @@ from skillyard.gateway.owner import is_gone, own_name
 from skillyard.gateway.state import ANSWERS, ATTEMPTS, LEASES
 
 ZERO = Decimal(0)
+CACHE_TTL = {"fast": timedelta(minutes=15), "standard": timedelta(minutes=5), "expert": timedelta(0)}
+"""How long a published answer may be given again, unless its skill says otherwise."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """One request to one deployment through litellm, its own retries off: a reply, or a failure that says what it means for the money."""
 
+import asyncio
 import logging
 import os
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise the import below asks the network for prices
@@ -58,26 +60,39 @@ async def send(
     timeout_s: float,
     call_id: str,
 ) -> Reply:
-    """Ask once and return the reply, or raise CallFailed."""
-    if deployment.model.startswith(f"{embedded.PROVIDER}/"):
-        embedded.register()
+    """Ask once and return the reply, or raise CallFailed, at the latest after ``timeout_s``: litellm takes that for each part of a call."""
+    _register(deployment.model)
     try:
-        response = await litellm.acompletion(
-            model=deployment.model,
-            messages=messages,
-            max_tokens=max_tokens,
-            timeout=timeout_s,
-            num_retries=0,
-            max_retries=0,
-            api_base=deployment.api_base,
-            api_key=deployment.api_key,
-            extra_headers={"x-skillyard-call-id": call_id},
-            **({"response_format": _response_format(name, schema)} if schema and deployment.has_json_schema else {}),
-            **deployment.params,
-        )
+        async with asyncio.timeout(timeout_s):
+            response = await litellm.acompletion(
+                model=deployment.model,
+                messages=messages,
+                timeout=timeout_s,
+                num_retries=0,
+                max_retries=0,
+                api_base=deployment.api_base,
+                api_key=deployment.api_key,
+                extra_headers={"x-skillyard-call-id": call_id},
+                **parameters(deployment, schema, name, max_tokens),
+            )
     except Exception as error:
         raise explain(error, deployment.api_key) from None
     return read_reply(response)
+
+
+def parameters(deployment: Deployment, schema: dict[str, Any] | None, name: str, max_tokens: int) -> dict[str, Any]:
+    """Return litellm's arguments that shape the answer.
+
+    An OpenAI-compatible endpoint gets the schema as it is, beside the typed arguments, which the client would walk through key by key.
+    """
+    made: dict[str, Any] = {"max_tokens": max_tokens, **deployment.params}
+    if schema and deployment.has_json_schema:
+        asked = {"response_format": {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}}
+        if deployment.model.startswith("openai/"):
+            made["extra_body"] = {**made.get("extra_body", {}), **asked}
+        else:
+            made |= asked
+    return made
 
 
 def read_reply(response: Any) -> Reply:
@@ -145,8 +160,16 @@ def _meaning(chain: list[BaseException], status: int | None) -> tuple[str, bool,
 _STATUS_KINDS = {401: "authentication", 403: "authentication", 404: "not_found", 408: "timed_out", 429: "rate_limited"}
 
 
-def _response_format(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}
+@cache
+def _register(model: str) -> None:
+    """Make litellm know the model: it looks for an unknown one's price in vain on every call. Our prices are in the price book."""
+    if model.startswith(f"{embedded.PROVIDER}/"):
+        embedded.register()
+    elif model not in litellm.model_cost and model.partition("/")[2] not in litellm.model_cost:
+        provider = model.partition("/")[0]
+        litellm.register_model(
+            {model: {"litellm_provider": provider, "mode": "chat", "input_cost_per_token": 0, "output_cost_per_token": 0}}
+        )
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

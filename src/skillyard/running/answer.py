@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from skillyard.errors import SkillyardError
-from skillyard.gateway.complete import Completion, Gateway, ItemRefused, ProviderUnavailable, Request
+from skillyard.gateway.complete import BudgetExhausted, Completion, Gateway, ItemRefused, ProviderUnavailable, WaitingForBatch
+from skillyard.gateway.request import Request
 from skillyard.profiles import Profile
 from skillyard.running.items import Item
 from skillyard.running.runs import RunPlan
@@ -15,8 +16,10 @@ from skillyard.skills import OutputError, Skill, parse_output, run_checks
 from skillyard.tiers import TIERS
 from skillyard.tokens import estimate_tokens
 
-FAILED_PENDING = frozenset({"provider_unavailable", "failed_shard"})
-"""Pending reasons that are failures: the run is red. A deadline or a limit is not."""
+FAILED_PENDING = frozenset({"provider_unavailable", "failed_shard", "budget"})
+"""Pending reasons that somebody has to act on: the run is red. A deadline that was asked for is not one."""
+PENDING = {ProviderUnavailable: "provider_unavailable", BudgetExhausted: "budget", WaitingForBatch: "waiting_for_batch"}
+"""Why an item is left for a later run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ async def answer_item(item: RoutedItem, skill: Skill, plan: RunPlan, profile: Pr
     spent = Spent()
     asked: list[str] = []
     failure = AnswerFailed("unanswered", "no tier was asked")
-    tiers = TIERS[TIERS.index(item.tier) : TIERS.index(skill.tier_max) + 1]
+    tiers = TIERS[first_tier(item.tier, gateway) : TIERS.index(skill.tier_max) + 1]
     for tier in tiers:
         if any(profile.is_same(tier, earlier) for earlier in asked):
             continue  # same_deployment: asking the same model the same way again gives the same answer
@@ -79,8 +82,11 @@ async def answer_item(item: RoutedItem, skill: Skill, plan: RunPlan, profile: Pr
         asked.append(tier)
         try:
             value, model, ended_at = await _answer_on(tier, item, skill, plan, profile, gateway, spent)
-        except ProviderUnavailable as error:
-            return Outcome("pending", tier, error_kind="provider_unavailable", error_message=str(error), n_attempts=spent.n_attempts)
+        except (ProviderUnavailable, BudgetExhausted, WaitingForBatch) as error:
+            if isinstance(error, ProviderUnavailable) and "unavailable" in skill.escalate_when and tier != tiers[-1]:
+                continue
+            n = (spent.n_attempts, spent.n_escalations, spent.cost_usd)
+            return Outcome("pending", tier, "", None, PENDING[type(error)], str(error)[:500], *n)
         except AnswerFailed as error:
             failure = error
             if error.kind not in skill.escalate_when:
@@ -89,6 +95,11 @@ async def answer_item(item: RoutedItem, skill: Skill, plan: RunPlan, profile: Pr
             return Outcome("result", tier, model, value, None, None, spent.n_attempts, spent.n_escalations, spent.cost_usd, ended_at)
     n = (spent.n_attempts, spent.n_escalations, spent.cost_usd)
     return Outcome("reject", asked[-1], "", None, failure.kind, failure.message[:500], *n)
+
+
+def first_tier(routed: str, gateway: Gateway) -> int:
+    """Return the index of the tier an item begins on: one below its route while a soft budget asks for that."""
+    return max(0, TIERS.index(routed) - gateway.lowers_tier)
 
 
 async def _answer_on(
@@ -108,6 +119,8 @@ async def _answer_on(
         schema=skill.request_schema,
         max_tokens=min(skill.limits.output_tokens, *(d.max_output_tokens for d in profile.deployments(tier))),
         timeout_s=skill.limits.timeout_s,
+        learned_max_tokens=plan.learned_max_tokens.get(tier),
+        is_shared=skill.share == "all",
     )
     n_needed = sum(estimate_tokens(m["content"]) for m in request.messages) + request.max_tokens
     if n_needed > profile.context_tokens(tier):
@@ -122,7 +135,7 @@ async def _answer_on(
     if answer.refusal:
         raise AnswerFailed("refusal", f"the model declined: {answer.refusal[:200]!r}")
     value = judge(skill, answer.content, answer.finish_reason, item.text, plan.parameters)
-    return value, completion.model, answer.answered_at
+    return value, answer.model, answer.answered_at
 
 
 def judge(skill: Skill, content: str, finish_reason: str | None, text: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,12 +7,13 @@ after a crash or after more shards were done, finishes the claimed batches with 
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
 
 from skillyard.errors import CountMismatch, RunIncomplete
-from skillyard.gateway import ledger
+from skillyard.gateway import drain, ledger
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append
 from skillyard.lake.replace import replace_rows
@@ -24,6 +25,8 @@ from skillyard.running.lease import release_lease
 from skillyard.running.route import planned_shards
 from skillyard.running.runs import RunPlan, Workspace, outcome_key, results_of, slug
 from skillyard.settings import Settings
+from skillyard.skills import Skill
+from skillyard.tiers import TIERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +111,29 @@ def _publish_batch(space: Workspace, plan: RunPlan, part: str, shards: list[str]
     if rejects.num_rows:
         append(space.lake, REJECTS, rejects, part)
     ended = {kind: [row["item_id"] for row in rows if row["kind"] == kind] for kind in ("result", "reject")}
-    ledger.end_journal(space.state, plan.skill, plan.fingerprint, ended["result"], ended["reject"])
+    with space.state.begin() as connection:
+        ledger.end_journal(connection, plan.skill, plan.fingerprint, ended["result"], ended["reject"], cache_ttl(space.skill))
+
+
+def cache_ttl(skill: Skill) -> dict[str, timedelta | None]:
+    """Return by tier how long a skill's published answers may be given again; None: while its fingerprint is asked for."""
+    if skill.cache_ttl_s is None:
+        return dict(ledger.CACHE_TTL)
+    lasts = None if skill.cache_ttl_s == "fingerprint" else timedelta(seconds=skill.cache_ttl_s)
+    return dict.fromkeys(TIERS, lasts)
 
 
 def _drain_ledger(space: Workspace, plan: RunPlan) -> None:
     """Write the run's ledger rows to the lake: the part a dead publish left behind as it was, the newer rows as another."""
     run = (space.state, plan.skill, plan.run_id)
-    n_claimed = len(ledger.claimed_parts(*run))
-    ledger.claim_part(*run, f"{slug(plan.skill)}-{slug(plan.run_id)}-{n_claimed:03d}")
-    for part in sorted(part for part, is_confirmed in ledger.claimed_parts(*run).items() if not is_confirmed):
-        rows = [_call_row(dict(row)) for row in ledger.part_rows(space.state, part)]
+    n_claimed = len(drain.claimed_parts(*run))
+    drain.claim_part(*run, f"{slug(plan.skill)}-{slug(plan.run_id)}-{n_claimed:03d}")
+    for part in sorted(part for part, is_confirmed in drain.claimed_parts(*run).items() if not is_confirmed):
+        rows = [_call_row(dict(row)) for row in drain.part_rows(space.state, part)]
         calls = pa.Table.from_pylist(rows, schema=LLM_CALLS.schema)
         validate(space.lake, LLM_CALLS, calls)
         append(space.lake, LLM_CALLS, calls, part)
-        ledger.confirm_part(space.state, part)
+        drain.confirm_part(space.state, part)
 
 
 def _account(space: Workspace, plan: RunPlan, shards: list[str]) -> RunReport:
@@ -145,7 +157,7 @@ def _account(space: Workspace, plan: RunPlan, shards: list[str]) -> RunReport:
         )
     frame = {"item_id": list(pending), "reason": list(pending.values())}
     space.lake.write_frame(f"{plan.run_key}/pending.parquet", pa.table(frame, schema=pa.schema([(n, pa.string()) for n in frame])))
-    n_calls, n_unknown, cost = ledger.totals(space.state, plan.skill, plan.run_id)
+    n_calls, n_unknown, cost = drain.totals(space.state, plan.skill, plan.run_id)
     return RunReport(
         skill=plan.skill,
         run_id=plan.run_id,

@@ -6,16 +6,18 @@ import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Engine
 
 from skillyard.costs.prices import PriceBook
+from skillyard.errors import Unpriced
 from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake
 from skillyard.lake.results import results_table
 from skillyard.lake.tables import Table
-from skillyard.profiles import Profile
+from skillyard.profiles import Deployment, Profile
 from skillyard.running.limits import SHARD_ITEMS
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, Skill
@@ -47,6 +49,8 @@ class PlanRequest:
     retry_rejects: str | None = None
     """An error_kind whose rejects are tried again, or ``any``."""
     shard_items: int = SHARD_ITEMS
+    budget_usd: Decimal | None = None
+    """The most this run may cost, beside its team's budgets."""
     is_dry_run: bool = False
     """Only say what would be done: nothing is written, no lease is taken."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -82,6 +86,9 @@ class RunPlan:
     lease: str
     lease_owner: str
     message: str
+    budget_usd: str | None = None
+    learned_max_tokens: dict[str, int] = field(default_factory=dict)
+    """By tier, an output limit that nearly every answer of the past kept within."""
 
     @property
     def is_empty(self) -> bool:
@@ -148,5 +155,16 @@ def check_ready(skill: Skill, profile: Profile, prices: PriceBook) -> None:
     tiers = [lane for lane in skill.lanes if lane in TIERS]
     profile.check_keys(tiers)
     now = datetime.now(UTC)
-    for model in {d.model for tier in tiers for d in profile.deployments(tier)}:
-        prices.check(model, now)
+    for deployment in {d.name: d for tier in tiers for d in profile.deployments(tier)}.values():
+        _check_priced(deployment, prices, now)
+
+
+def _check_priced(deployment: Deployment, prices: PriceBook, now: datetime) -> None:
+    """Raise unless every call of the deployment gets a cost: one priced by time needs to know the time."""
+    rates = prices.rates(deployment.model, now)
+    is_by_time = rates["compute_s"] > 0 and not rates["input"] and not rates["output"]
+    if is_by_time and deployment.utilisation is None and not deployment.model.startswith("embedded/"):
+        raise Unpriced(
+            f"deployment {deployment.name!r} ({deployment.model}) is priced by compute seconds, which its endpoint does not report: "
+            "give it a utilisation in the profile (0.5 if it is busy half of the time it is paid for)."
+        )

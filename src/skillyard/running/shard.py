@@ -14,7 +14,8 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from skillyard.costs.prices import load_prices
+from skillyard.costs.prices import PriceBook, load_prices
+from skillyard.gateway.budgets import Limits
 from skillyard.gateway.complete import Gateway
 from skillyard.lake.lake import Lake
 from skillyard.lake.tables import MONEY, TIMESTAMP
@@ -23,6 +24,7 @@ from skillyard.running.answer import Outcome, RoutedItem, answer_by_library, ans
 from skillyard.running.lease import renew_lease
 from skillyard.running.runs import RunPlan, Workspace, check_ready, outcome_key, run_of
 from skillyard.settings import Settings
+from skillyard.skills.teams import find_team, load_teams
 from skillyard.tiers import TIERS
 
 PROGRESS_EVERY_S = 5.0
@@ -85,6 +87,11 @@ class _Progress:
         self._started = self._told = time.monotonic()
         self.n_done = 0
 
+    def say(self, text: str) -> None:
+        """Tell something that is not progress."""
+        if self._say:
+            self._say(f"{self._plan.skill}: {text}")
+
     def step(self) -> None:
         """Count one item."""
         self.n_done += 1
@@ -111,13 +118,15 @@ def _by_models(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: _
     profile = load_profile(space.settings.profile, space.settings.include)
     prices = load_prices(space.settings)
     check_ready(space.skill, profile, prices)
-    return asyncio.run(_answer_all(space, plan, items, profile, Gateway(space.state, profile, prices), told))
+    limits = run_limits(space.settings, plan)
+    return asyncio.run(_answer_all(space, plan, items, profile, prices, limits, told))
 
 
 async def _answer_all(
-    space: Workspace, plan: RunPlan, items: list[RoutedItem], profile: Profile, gateway: Gateway, told: _Progress
+    space: Workspace, plan: RunPlan, items: list[RoutedItem], profile: Profile, prices: PriceBook, limits: Limits, told: _Progress
 ) -> list[Outcome]:
     """Answer items side by side, as many as the lane's deployments take; the first error that concerns all of them ends the shard."""
+    gateway = Gateway(space.state, profile, prices, limits)
     outcomes: dict[str, Outcome] = {}
     waiting = iter(items)
 
@@ -125,6 +134,8 @@ async def _answer_all(
         for item in waiting:
             outcomes[item.item_id] = _late(plan, item) or await answer_item(item, space.skill, plan, profile, gateway)
             told.step()
+            while gateway.alerts:
+                told.say(gateway.alerts.pop())
 
     n_workers = min(MAX_IN_FLIGHT, len(items), max(sum(d.concurrency for d in profile.deployments(tier)) for tier in TIERS))
     try:
@@ -133,7 +144,15 @@ async def _answer_all(
                 group.create_task(work())
     except ExceptionGroup as group_error:
         raise group_error.exceptions[0] from None
+    finally:
+        await gateway.stop()
     return [outcomes[item.item_id] for item in items]
+
+
+def run_limits(settings: Settings, plan: RunPlan) -> Limits:
+    """Return the budgets that hold for a run, as ``teams.yaml`` and the run's own say now."""
+    team = find_team(load_teams(settings.include / "teams.yaml"), plan.team)
+    return Limits.of(team, plan.skill, plan.run_id, None if plan.budget_usd is None else Decimal(plan.budget_usd))
 
 
 def _late(plan: RunPlan, item: RoutedItem) -> Outcome | None:
