@@ -1,6 +1,7 @@
 """What the simulator would invoice: one line per request it did the work for, priced by its own list, in decimals."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
@@ -12,19 +13,33 @@ PRICES_FILE = Path(__file__).with_name("prices.json")
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """USD per token of one model."""
+    """USD per token of one model, live and as a row of a batch."""
 
     input: Decimal
     cache_read: Decimal
     output: Decimal
+    batch_input: Decimal
+    batch_cache_read: Decimal
+    batch_output: Decimal
+
+    def amount_usd(self, lane: str, input_tokens: int, cache_read_tokens: int, output_tokens: int) -> Decimal:
+        """Return the price of one request, rounded once, half-even, to 12 places."""
+        live = (self.input, self.cache_read, self.output)
+        price = live if lane == "live" else (self.batch_input, self.batch_cache_read, self.batch_output)
+        exact = price[0] * input_tokens + price[1] * cache_read_tokens + price[2] * output_tokens
+        return exact.quantize(PLACES, ROUND_HALF_EVEN)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One invoiced request; ``input_tokens`` are those not read from the cache."""
+    """One invoiced request; in the lane ``batch`` its ``call_id`` is the row's custom_id.
+
+    ``input_tokens`` are those not read from the cache.
+    """
 
     request_id: str
     call_id: str | None
+    lane: str
     model: str
     input_tokens: int
     cache_read_tokens: int
@@ -49,12 +64,10 @@ class Bill:
     prices: dict[str, Prices] = field(default_factory=load_prices)
     lines: list[Line] = field(default_factory=list)
 
-    def add(self, request_id: str, call_id: str | None, model: str, input_tokens: int, cache_read_tokens: int, output_tokens: int) -> None:
-        """Invoice one request: its amount is rounded once, half-even, to 12 places."""
-        price = self.prices[model]
-        exact = price.input * input_tokens + price.cache_read * cache_read_tokens + price.output * output_tokens
-        amount = exact.quantize(PLACES, ROUND_HALF_EVEN)
-        self.lines.append(Line(request_id, call_id, model, input_tokens, cache_read_tokens, output_tokens, amount))
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Invoice one request, given as a line without its amount."""
+        tokens = line["input_tokens"], line["cache_read_tokens"], line["output_tokens"]
+        self.lines.append(Line(**line, amount_usd=self.prices[line["model"]].amount_usd(line["lane"], *tokens)))
 
     def as_dict(self) -> dict[str, Any]:
         """Return total, total per model and lines."""
