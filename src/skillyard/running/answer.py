@@ -102,11 +102,9 @@ def first_tier(routed: str, gateway: Gateway) -> int:
     return max(0, TIERS.index(routed) - gateway.lowers_tier)
 
 
-async def _answer_on(
-    tier: str, item: RoutedItem, skill: Skill, plan: RunPlan, profile: Profile, gateway: Gateway, spent: Spent
-) -> tuple[dict[str, Any], str, datetime]:
-    """Return a checked value, the model and the moment it was answered, or raise AnswerFailed."""
-    request = Request(
+def make_request(tier: str, item: RoutedItem, skill: Skill, plan: RunPlan, profile: Profile) -> Request:
+    """Return what is asked for an item on a tier, live or in a batch."""
+    return Request(
         run_id=plan.run_id,
         dag_id=plan.dag_id,
         team=plan.team,
@@ -122,7 +120,19 @@ async def _answer_on(
         learned_max_tokens=plan.learned_max_tokens.get(tier),
         is_shared=skill.share == "all",
     )
-    n_needed = sum(estimate_tokens(m["content"]) for m in request.messages) + request.max_tokens
+
+
+def n_tokens_needed(request: Request) -> int:
+    """Return about how large a context window the request needs, its answer included."""
+    return sum(estimate_tokens(m["content"]) for m in request.messages) + request.max_tokens
+
+
+async def _answer_on(
+    tier: str, item: RoutedItem, skill: Skill, plan: RunPlan, profile: Profile, gateway: Gateway, spent: Spent
+) -> tuple[dict[str, Any], str, datetime]:
+    """Return a checked value, the model and the moment it was answered, or raise AnswerFailed."""
+    request = make_request(tier, item, skill, plan, profile)
+    n_needed = n_tokens_needed(request)
     if n_needed > profile.context_tokens(tier):
         raise AnswerFailed("overflow", f"needs about {n_needed} tokens; the tier {tier} takes {profile.context_tokens(tier)}")
     try:
