@@ -35,6 +35,10 @@ for name, sub in (("skills", skills_app), ("route", route_app), ("cost", cost_ap
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 SkillName = Annotated[str, typer.Argument(help="A skill's name, see: skillyard skills list", show_default=False)]
+FirstDay = Annotated[
+    datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day; the first of the last day's month by default.")
+]
+LastDay = Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day; today by default.")]
 
 
 def main() -> None:
@@ -194,10 +198,8 @@ def explain_route(
 
 @cost_app.command("report")
 def report_cost(
-    first: Annotated[
-        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day; the first of the last day's month by default.")
-    ] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day; today by default.")] = None,
+    first: FirstDay = None,
+    last: LastDay = None,
     by: Annotated[str, typer.Option(help="team, skill, tier, model or dag.")] = "skill",
     as_json: AsJson = False,
 ) -> None:
@@ -205,11 +207,52 @@ def report_cost(
     from skillyard.costs.attribution import attribute
     from skillyard.costs.report import cost_report
 
-    settings = Settings.from_env()
-    last_day = last.date() if last else datetime.now(UTC).date()
-    first_day = first.date() if first else last_day.replace(day=1)
-    attribute(settings, first_day, last_day)
-    _print_rows(cost_report(settings, first_day, last_day, by).as_dicts(), as_json)
+    settings, days = Settings.from_env(), _days(first, last)
+    attribute(settings, *days)
+    _print_rows(cost_report(settings, *days, by).as_dicts(), as_json)
+
+
+@cost_app.command("endpoints")
+def report_endpoints(first: FirstDay = None, last: LastDay = None, as_json: AsJson = False) -> None:
+    """Compare the deployments: calls, tokens, cost, USD per million tokens; for one paid by the hour, its measured utilisation too."""
+    from skillyard.costs.endpoints import endpoint_report
+
+    _print_rows([asdict(row) for row in endpoint_report(Settings.from_env(), *_days(first, last))], as_json)
+
+
+@cost_app.command("reconcile")
+def reconcile_bill(
+    bill: Annotated[
+        Path, typer.Argument(help="A .json or .csv file of lines: call_id or request_id, model, amount_usd.", show_default=False)
+    ],
+    first: Annotated[
+        datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day that the bill is whole for.")
+    ] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day that the bill is whole for.")] = None,
+    deployment: Annotated[
+        list[str] | None, typer.Option(help="A deployment that the bill is whole for, may be repeated; by default those it has lines of.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be closed; change nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Close attempts of unknown outcome by a provider's bill, and compare it with the ledger. Exit code 1 when they differ.
+
+    An attempt without a line is closed as not billed only on days that the bill is said to be whole for.
+    """
+    from skillyard.costs.comparison import Coverage
+    from skillyard.gateway.reconcile import reconcile
+
+    if (first is None) != (last is None) or (deployment and first is None):
+        raise ConfigError("--from and --to belong together, and --deployment needs both: they say what the bill is whole for.")
+    covered = Coverage(first.date(), last.date(), frozenset(deployment or ())) if first and last else None
+    report = asdict(reconcile(Settings.from_env(), bill, covered, is_dry_run=dry_run))
+    entries = report["entries"] if as_json else report.pop("entries")
+    _print(report, as_json)
+    if entries and not as_json:
+        print()
+        _print_rows(entries, as_json)
+    if report["n_differing"]:
+        raise typer.Exit(1)
 
 
 @lake_app.command("tables")
@@ -277,6 +320,12 @@ def airflow_demo() -> None:
 
 def _new_run_id() -> str:
     return f"cli-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"
+
+
+def _days(first: datetime | None, last: datetime | None) -> tuple[date, date]:
+    """Return the days asked for; the last day's month until today by default."""
+    last_day = last.date() if last else datetime.now(UTC).date()
+    return first.date() if first else last_day.replace(day=1), last_day
 
 
 def _parameters(settings: Settings, skill: str, pairs: list[str]) -> dict[str, Any]:

@@ -12,5 +12,5 @@ PLACES = Decimal("0.000001")
 
 
 def compute_seconds(latency_s: Decimal | float, concurrency: int, utilisation: Decimal | float) -> Decimal:
-    """Return the machine seconds of a call, to 6 places, half-even. Those of its timeout are the most it can take: more latency, more seconds."""
+    """Return the machine seconds of a call, to 6 places, half-even; no call is charged more than those of its timeout."""
     return (Decimal(str(latency_s)) / (concurrency * Decimal(str(utilisation)))).quantize(PLACES, ROUND_HALF_EVEN)

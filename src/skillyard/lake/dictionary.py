@@ -47,7 +47,7 @@ def render() -> str:
 
 
 def _render_table(table: Table) -> str:
-    kind = "Each day is recomputed as a whole." if table.is_recomputed else "Rows are only ever added."
+    kind = "Each day is recomputed as a whole." if table.is_recomputed else "Rows are appended."
     keys = ", ".join(f"`{name}`" for name in table.key)
     return f"## {table.name}\n\n{table.description}\nKey: {keys}. Partition: `{table.partition}`. {kind}\n\n{_columns(table.schema)}"
 

@@ -112,7 +112,7 @@ REJECTS = Table(
 
 LLM_CALLS = Table(
     "llm_calls",
-    "The ledger: one row per attempt, failed and unknown ones and cache hits included.",
+    "The ledger: one row per attempt, failed and unknown ones and cache hits included. A provider's bill closes unknown rows.",
     ("call_id",),
     "usage_date",
     pa.schema(
@@ -146,7 +146,7 @@ LLM_CALLS = Table(
             required("reserved_usd", MONEY, "upper bound reserved before the request left"),
             field("cost_usd", MONEY, "what it cost; null while unknown"),
             required("saved_usd", MONEY, "what a cache hit would have cost"),
-            required("price_ids", TEXT, "the price book rows that were applied, comma-separated"),
+            required("price_ids", TEXT, "the price book rows that were applied, comma-separated; bill: as the provider's bill says"),
             field("provider_request_id", TEXT, "the provider's own id of the request"),
             required("sent_at", TIMESTAMP, "when the request left"),
             field("settled_at", TIMESTAMP, "when its outcome was committed"),
