@@ -86,10 +86,10 @@ class Limits:
 
     def forget(self) -> None:
         """Start counting anew."""
+        self.gates = defaultdict(Gate, {model: gate for model, gate in self.gates.items() if gate.n_open})
         for gate in self.gates.values():
-            gate.n_open_peak, gate.n_refused = gate.n_open, 0
+            gate.n_open_peak, gate.n_refused, gate.n_tokens = gate.n_open, 0, 0
             gate.taken.clear()
-            gate.n_tokens = 0
 
     def stats(self) -> dict[str, Any]:
         """Return, per model, the most requests open at the same time, and how many were refused with 429 for a limit."""

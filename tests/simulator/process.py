@@ -22,7 +22,7 @@ class Simulator:
         """The API base, ending in /v1, once started."""
 
     def start(self) -> Self:
-        """Start the process and wait for its address."""
+        """Start the process and wait for its address: the one it had before, after a stop."""
         command = [sys.executable, "-m", "tests.simulator", "--stop-at-eof", "--port", str(self._port)]
         command += ["--config", json.dumps(self._config)]
         if self._bill_file is not None:
@@ -32,7 +32,8 @@ class Simulator:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"the simulator ended with {self._process.wait()} before it was ready")
-        self.url = json.loads(line)["url"]
+        ready = json.loads(line)
+        self.url, self._port = ready["url"], ready["port"]
         return self
 
     def stop(self) -> None:
@@ -53,11 +54,11 @@ class Simulator:
         self.stop()
 
     def configure(self, **changes: Any) -> None:
-        """Replace keys of the configuration: latency, faults, wrong, models, rules, seed …"""
+        """Replace keys of the configuration: latency, faults, wrong, models, rules, batch, seed …"""
         self._ask("POST", "/configure", changes)
 
     def reset(self) -> None:
-        """Forget all calls, counts and the bill; the configuration stays, rules count anew."""
+        """Forget all calls, counts, files, batches and the bill; the configuration stays, rules count anew."""
         self._ask("POST", "/reset", {})
 
     def bill(self) -> dict[str, Any]:
@@ -69,11 +70,17 @@ class Simulator:
         self._ask("POST", "/bill/save", {})
 
     def calls(self) -> list[dict[str, Any]]:
-        """Return every request that came in, in order: request_id, call_id, model, fault, is_billed (and body when kept)."""
+        """Return every request to a model, in order: request_id, call_id, lane, model, fault, is_billed, max_tokens (and body when kept).
+
+        ``at`` and ``answered_at`` are its times in seconds of the epoch; a batch's row is there once it is done.
+        """
         return self._ask("GET", "/calls")  # type: ignore[no-any-return]
 
     def stats(self) -> dict[str, Any]:
-        """Return n_requests, n_in_flight, in_flight_peak, by_model, by_fault and cpu_s of the process."""
+        """Return n_requests, n_in_flight, in_flight_peak, by_model, by_fault, by_operation and cpu_s of the process.
+
+        in_flight_peak_by_model counts the live requests taken, also while they wait; over_limit_by_model those refused for a limit.
+        """
         return self._ask("GET", "/stats")  # type: ignore[no-any-return]
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:

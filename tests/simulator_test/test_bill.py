@@ -51,12 +51,9 @@ def test_our_prices_of_the_simulator_are_its_own() -> None:
 
     book, now = PriceBook.load(ROOT / "include", PROFILE.with_name("prices.csv")), datetime.now(UTC)
     for model, price in load_prices().items():
-        usage = Usage(input_tokens=1013, cache_read_tokens=77, output_tokens=131)
-        exact = price.input * 1013 + price.cache_read * 77 + price.output * 131
-        assert book.cost(f"openai/{model}", usage, now).usd == exact.quantize(Decimal("1e-12"), ROUND_HALF_EVEN)
-        for meter, usage in (
-            ("input", Usage(input_tokens=10**9)),
-            ("cache_read", Usage(cache_read_tokens=10**9)),
-            ("output", Usage(output_tokens=10**9)),
-        ):
-            assert book.cost(f"openai/{model}", usage, now).usd == getattr(price, meter) * 10**9
+        for lane in ("live", "batch"):
+            usage = Usage(input_tokens=1013, cache_read_tokens=77, output_tokens=131)
+            assert book.cost(f"openai/{model}", usage, now, lane).usd == price.amount_usd(lane, 1013, 77, 131)
+            for meter in ("input", "cache_read", "output"):
+                ours = book.cost(f"openai/{model}", Usage(**{f"{meter}_tokens": 10**9}), now, lane).usd
+                assert ours == getattr(price, meter if lane == "live" else f"batch_{meter}") * 10**9

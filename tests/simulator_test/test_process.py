@@ -66,6 +66,20 @@ def test_it_ends_with_the_process_that_started_it() -> None:
     assert not is_running(pid)
 
 
+def test_a_stopped_one_comes_back_at_the_same_address_with_an_empty_memory() -> None:
+    simulator = Simulator()
+    with simulator:
+        url = simulator.url
+        assert ask(url, request(1))[0].status == 200
+    assert ask(url, request(1))[0].status == 0
+    with simulator:
+        assert simulator.url == url
+        assert ask(url, request(1))[0].status == 200
+        assert len(simulator.calls()) == 1
+    with Simulator(port=int(url.rpartition(":")[2].removesuffix("/v1"))) as another:
+        assert another.url == url and ask(url, request(1))[0].status == 200
+
+
 def test_it_imports_nothing_of_skillyard() -> None:
     sources = [path.read_text("utf-8") for path in (ROOT / "tests" / "simulator").glob("*.py")]
     assert sources and not any("import skillyard" in source or "from skillyard" in source for source in sources)
