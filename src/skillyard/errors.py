@@ -64,6 +64,10 @@ class StorageRefused(SkillyardError, Terminal):
     """The store refuses to be read: no permission, wrong credentials, no such bucket."""
 
 
+class StateUnavailable(SkillyardError, Transient):
+    """The state store is locked, out of reach, or refuses its transactions. No request leaves without its row: the task stops here."""
+
+
 class ObjectMissing(SkillyardError, Terminal):
     """An object that should be there is not."""
 

@@ -13,17 +13,13 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from skillyard.errors import SkillyardError, Transient
+from skillyard.errors import StateUnavailable
 from skillyard.gateway import ledger
 from skillyard.gateway.budgets import Limits
 from skillyard.gateway.ledger import Ask, Begun, Busy, Claim, Closed, Found, Hold, Lost, Refused, Settled
 
 TRIES = 4
 T = TypeVar("T")
-
-
-class StateUnavailable(SkillyardError, Transient):
-    """The state store refused a transaction, again and again. Nothing leaves without its row: the task stops here."""
 
 
 @dataclass(slots=True)

@@ -4,14 +4,17 @@ Money is kept as whole picodollars (1e-12 USD) and time as microseconds since 19
 database. Each commit survives a killed process; on SQLite (WAL, synchronous=NORMAL) a power loss may take the last ones.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    URL,
     BigInteger,
     Boolean,
     Column,
@@ -25,14 +28,19 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    func,
+    insert,
+    inspect,
     make_url,
+    select,
     text,
 )
-from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.engine import Dialect, ExceptionContext
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.types import TypeDecorator
 
-from skillyard.errors import ConfigError
+from skillyard.errors import ConfigError, StateUnavailable
+from skillyard.gateway.state_errors import explain, message
 
 PICO = Decimal("0.000000000001")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -211,20 +219,27 @@ VERSION = 2
 """Of the tables above. A store of another version is refused, never guessed at."""
 
 
+OPEN_WAIT_S = 5
+"""How long opening waits for a lock. A store that is open waits longer: its writers are ours and soon done."""
+BUSY_WAIT_S = 60
+
+
 def open_state(url: str) -> Engine:
-    """Return an engine on the state store, its tables made if they are missing. A store that cannot be used is a ConfigError."""
+    """Return an engine on the state store, its tables made if it is empty.
+
+    ConfigError when it cannot be used: of another version, damaged, not writable, no access. StateUnavailable when it may be later:
+    locked, out of reach. Both say what to do; errors of the same kinds are raised later as well, instead of the database's own.
+    """
+    parsed = _parse(url)
     try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite":
-            return _open_sqlite(url, parsed.database or "")
-        engine = create_engine(url, pool_pre_ping=True)
-        _create_tables(engine)
+        engine = _sqlite_engine(parsed) if parsed.get_backend_name() == "sqlite" else _postgres_engine(parsed)
+        event.listen(engine, "handle_error", partial(_explain, parsed))
+        _open(engine)
         return engine
-    except (SQLAlchemyError, OSError) as error:
-        shown = make_url(url).render_as_string(hide_password=True) if "://" in url else url
-        raise ConfigError(
-            f"the state store {shown} cannot be used: {error}. Set SKILLYARD_STATE to a database that can be written."
-        ) from None
+    except (SQLAlchemyError, OSError, ImportError) as error:
+        text = " ".join(str(getattr(error, "orig", None) or error).split())
+        said = f"cannot be used ({text}). Set SKILLYARD_STATE to a database that can be written"
+        raise ConfigError(message(parsed, said)) from None
 
 
 @contextmanager
@@ -234,9 +249,24 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection.execution_options(is_reading=True)
 
 
-def _open_sqlite(url: str, database: str) -> Engine:
-    Path(database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": 60, "check_same_thread": False, "isolation_level": None})
+def _parse(url: str) -> URL:
+    allowed = "Set SKILLYARD_STATE to sqlite:////path/state.db or postgresql+psycopg2://user:password@host/database."
+    try:
+        parsed = make_url(url)
+        kind = parsed.get_backend_name()
+    except (ArgumentError, ValueError):
+        raise ConfigError(f"the state store's URL cannot be read. {allowed}") from None
+    if kind not in ("sqlite", "postgresql"):
+        raise ConfigError(f"the state store cannot be kept in {kind}. {allowed}")
+    if kind == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise ConfigError(f"the state store cannot be kept in memory: every process would have its own. {allowed}")
+    return parsed
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    connect_args = {"timeout": OPEN_WAIT_S, "check_same_thread": False, "isolation_level": None}
+    engine = create_engine(url, connect_args=connect_args, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def tune(connection: Any, record: Any) -> None:
@@ -249,12 +279,64 @@ def _open_sqlite(url: str, database: str) -> Engine:
         if not connection.get_execution_options().get("is_reading"):
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    _create_tables(engine)
     return engine
 
 
-def _create_tables(engine: Engine) -> None:
-    try:
-        METADATA.create_all(engine)
-    except (OperationalError, ProgrammingError):
-        METADATA.create_all(engine)  # another process made them between our look and our create
+def _postgres_engine(url: URL) -> Engine:
+    patient = url.set(query={"connect_timeout": str(OPEN_WAIT_S), **url.query})
+    return create_engine(patient, pool_pre_ping=True, hide_parameters=True)
+
+
+def _explain(url: URL, context: ExceptionContext) -> BaseException | None:
+    if context.is_pre_ping:
+        return None
+    return explain(context.original_exception, url, context.connection is None, context.is_disconnect)
+
+
+def _open(engine: Engine) -> None:
+    """Check the store, or make its tables; then let later connections wait as long as a busy store may need."""
+    deadline = time.monotonic() + OPEN_WAIT_S
+    wait = f"PRAGMA busy_timeout={BUSY_WAIT_S * 1000}"
+    is_sqlite = engine.dialect.name == "sqlite"
+    while True:
+        try:
+            with engine.begin() as connection:
+                _check_or_make(connection)
+                if is_sqlite:
+                    connection.exec_driver_sql(wait)
+            break
+        except StateUnavailable:
+            # SQLite does not wait when two processes switch a new file to WAL at the same moment.
+            if not is_sqlite or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+    if is_sqlite:
+        event.listen(engine, "connect", lambda connection, _: connection.execute(wait))
+
+
+def _check_or_make(connection: Connection) -> None:
+    """Refuse a store of another version; make the tables of an empty one, in one transaction and one process at a time."""
+    if not inspect(connection).has_table(STATE_VERSION.name):
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": int.from_bytes(b"skillyrd")})
+        found = set(inspect(connection).get_table_names())
+        if STATE_VERSION.name not in found:
+            if METADATA.tables.keys() & found:
+                raise _other_version(connection, 1)
+            METADATA.create_all(connection)
+            connection.execute(insert(STATE_VERSION).values(version=VERSION))
+            return
+    version = connection.scalar(select(func.max(STATE_VERSION.c.version))) or 1
+    if version != VERSION:
+        raise _other_version(connection, version)
+
+
+def _other_version(connection: Connection, version: int) -> ConfigError:
+    if version > VERSION:
+        said = f"was made by a newer Skillyard (its version is {version}, this one knows {VERSION}): upgrade this one"
+    else:
+        said = (
+            f"was made by an older Skillyard (its version is {version}, this one needs {VERSION}). Finish its open runs with that one, "
+            "then move the store away: a new one is made, and what was published is on the lake"
+        )
+    return ConfigError(message(connection.engine.url, said))
