@@ -29,6 +29,13 @@ UNTROUBLED = {
     "seed": 1,
     "retry_after_s": 1.0,
     "keep_requests": False,
+    "batch": {},
+    "output_tokens": None,
+    "max_in_flight": None,
+    "overflow": "queue",
+    "rpm": None,
+    "tpm": None,
+    "window_s": 60.0,
 }
 """Every key of the simulator's configuration: a provider that always answers at once."""
 

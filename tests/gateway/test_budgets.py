@@ -102,16 +102,16 @@ def test_waiting_is_of_use_only_while_a_living_process_has_a_live_attempt_in_fli
     assert isinstance(over, Refused) and not over.is_waiting_of_use
 
 
-def test_a_soft_limit_is_told_once_and_asks_for_a_lower_tier_from_then_on(state: Engine) -> None:
+def test_a_soft_limit_is_told_once(state: Engine) -> None:
     bounds = limits(budget("10", soft="1", on_soft="lower_tier"))
     first, hold = begin(state, bounds, "a", "2")
-    assert isinstance(first, Begun) and not first.alerts and not first.lowers_tier
+    assert isinstance(first, Begun) and not first.alerts
     settle(state, first, hold, "a", "1.5")
     told, _ = begin(state, bounds, "b", "0.1")
     after, _ = begin(state, bounds, "c", "0.1")
     assert isinstance(told, Begun) and isinstance(after, Begun)
-    assert len(told.alerts) == 1 and "soft limit of $1" in told.alerts[0] and told.lowers_tier
-    assert after.alerts == () and after.lowers_tier
+    assert len(told.alerts) == 1 and "soft limit of $1" in told.alerts[0]
+    assert after.alerts == ()
 
 
 def test_many_at_once_never_reserve_more_than_the_limit(state: Engine) -> None:

@@ -90,8 +90,6 @@ class Gateway:
         self._endpoints = Endpoints(profile, self._journal.run)
         self.alerts: list[str] = []
         """Soft limits that this process was the first to reach."""
-        self.lowers_tier = False
-        """A soft limit asks for a lower first tier from now on."""
 
     async def complete(self, request: Request) -> Completion:
         """Return one answer. ProviderUnavailable, BudgetExhausted, WaitingForBatch, ItemRefused and ConfigError say why there is none."""
@@ -184,7 +182,6 @@ class Gateway:
         begun = await self._journal.begin(Ask(row, asking.hold))
         if isinstance(begun, Begun):
             self.alerts.extend(begun.alerts)
-            self.lowers_tier |= begun.lowers_tier
             return _Sent(row, begun)
         self._endpoints.unused(slot)
         if not isinstance(begun, Refused):

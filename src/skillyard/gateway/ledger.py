@@ -109,10 +109,8 @@ class Begun:
 
     counters: tuple[str, ...]
     reserved_usd: Decimal
-    alerts: tuple[str, ...]
+    alerts: tuple[str, ...] = ()
     """Soft limits reached for the first time."""
-    lowers_tier: bool
-    """A soft limit that asks for a lower first tier has been reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +208,7 @@ def begin(connection: Connection, asks: Sequence[Ask], limits: Limits) -> list[B
         for limit in soft:
             balances[limit.counter].is_alerted = True
         alerted.update(x.counter for x in soft if told)
-        results.append(Begun(names, usd, told, any(x.lowers_tier for x in soft)))
+        results.append(Begun(names, usd, told))
     move(connection, reserved)
     note_alerts(connection, alerted, now)
     _add(connection, [row | {"status": "sent"} for row in rows])

@@ -74,7 +74,7 @@ async def answer_item(item: RoutedItem, skill: Skill, plan: RunPlan, profile: Pr
     spent = Spent()
     asked: list[str] = []
     failure = AnswerFailed("unanswered", "no tier was asked")
-    tiers = TIERS[first_tier(item.tier, gateway) : TIERS.index(skill.tier_max) + 1]
+    tiers = TIERS[TIERS.index(item.tier) : TIERS.index(skill.tier_max) + 1]
     for tier in tiers:
         if any(profile.is_same(tier, earlier) for earlier in asked):
             continue  # same_deployment: asking the same model the same way again gives the same answer
@@ -95,11 +95,6 @@ async def answer_item(item: RoutedItem, skill: Skill, plan: RunPlan, profile: Pr
             return Outcome("result", tier, model, value, None, None, spent.n_attempts, spent.n_escalations, spent.cost_usd, ended_at)
     n = (spent.n_attempts, spent.n_escalations, spent.cost_usd)
     return Outcome("reject", asked[-1], "", None, failure.kind, failure.message[:500], *n)
-
-
-def first_tier(routed: str, gateway: Gateway) -> int:
-    """Return the index of the tier an item begins on: one below its route while a soft budget asks for that."""
-    return max(0, TIERS.index(routed) - gateway.lowers_tier)
 
 
 def make_request(tier: str, item: RoutedItem, skill: Skill, plan: RunPlan, profile: Profile) -> Request:

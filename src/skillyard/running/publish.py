@@ -35,6 +35,8 @@ class RunReport:
 
     skill: str
     run_id: str
+    state: str
+    """``done``, or what left items pending: ``budget``, ``failed``, ``waiting_for_batch``, ``deadline``; the first of these that did."""
     n_planned: int
     n_results: int
     n_rejects: int
@@ -82,6 +84,7 @@ def finish_run(settings: Settings, run_key: str) -> RunReport:
             f"{plan.skill}: {sum(failed.values())} of {report.n_planned} items are pending ({_words(failed)}); "
             f"{report.n_results} results and {report.n_rejects} rejects are published. Paid answers are kept: "
             "run the skill again and only what is missing is asked."
+            + (" Raise the budget first, in teams.yaml or for the run, or wait for its next day or month." if "budget" in failed else "")
         )
     return report
 
@@ -161,6 +164,7 @@ def _account(space: Workspace, plan: RunPlan, shards: list[str]) -> RunReport:
     return RunReport(
         skill=plan.skill,
         run_id=plan.run_id,
+        state=_state(set(pending.values())),
         n_planned=plan.n_planned,
         n_results=kinds["result"],
         n_rejects=kinds["reject"],
@@ -173,6 +177,14 @@ def _account(space: Workspace, plan: RunPlan, shards: list[str]) -> RunReport:
         n_unknown=n_unknown,
         cost_usd=str(cost),
     )
+
+
+def _state(reasons: set[str]) -> str:
+    if "budget" in reasons:
+        return "budget"
+    if reasons & FAILED_PENDING:
+        return "failed"
+    return next((reason for reason in ("waiting_for_batch", "deadline") if reason in reasons), "done")
 
 
 def _result_row(plan: RunPlan, row: dict[str, Any]) -> dict[str, Any]:

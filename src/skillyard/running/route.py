@@ -1,18 +1,25 @@
 """Route a planned run: a tier per item, the items written as shards, one folder of manifests per lane."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from math import ceil
 from typing import Any
 
 import pyarrow as pa
 
+from skillyard.costs.prices import load_prices
+from skillyard.gateway.batch_rows import adopt
+from skillyard.gateway.budgets import Limit, balances_of, soft_reached
+from skillyard.gateway.state import reading
 from skillyard.lake.lake import Lake
 from skillyard.profiles import load_profile
 from skillyard.routing.decide import Decision, Traits, choose_tier
 from skillyard.routing.features import extract_features
 from skillyard.running.items import ITEM_FIELDS
+from skillyard.running.lanes import shard_uri, take_batches
 from skillyard.running.limits import MAX_SHARDS
-from skillyard.running.runs import RunPlan, Workspace
+from skillyard.running.runs import RunPlan, Workspace, run_limits
 from skillyard.settings import Settings
 from skillyard.skills import Skill
 from skillyard.tiers import TIERS
@@ -29,16 +36,24 @@ LANE_SCHEMA = pa.schema(
 
 
 def route_run(settings: Settings, run_key: str) -> dict[str, int]:
-    """Decide every planned item's tier, write the lanes' shards and return the number of shards per lane."""
+    """Decide every planned item's tier and lane, write the lanes' shards and return the number of shards per lane."""
     plan = RunPlan.load(Lake(settings.lake), run_key)
     space = Workspace.open(settings, plan.skill)
-    windows = {tier: load_profile(settings.profile, settings.include).context_tokens(tier) for tier in TIERS}
+    profile = load_profile(settings.profile, settings.include)
+    windows = {tier: profile.context_tokens(tier) for tier in TIERS}
     items = space.lake.read_frame(f"{run_key}/items.parquet")
     lanes: dict[str, list[dict[str, Any]]] = {lane: [] for lane in space.skill.lanes}
+    is_library = space.skill.kind == "library"
     for row, decision in _decide(items, space.skill, plan, windows):
-        lane = "library" if space.skill.kind == "library" else decision.tier
+        lane = "library" if is_library else decision.tier
         lanes[lane].append(row | {"tier": decision.tier, "route_score": decision.score, "route_reason": decision.reason})
+    batches = [] if is_library else take_batches(space, plan, lanes, profile, load_prices(settings), datetime.now(UTC))
     shards = {lane: _write_shards(space.lake, run_key, lane, rows, plan.shard_items) for lane, rows in lanes.items()}
+    if not is_library:
+        shards["batch"] = [_write_shard(space.lake, run_key, "batch", shard.name, shard.rows) for shard in batches]
+        for shard, key in zip(batches, shards["batch"], strict=True):
+            if shard.adopted:
+                adopt(space.state, shard.adopted.batch, plan.run_id, shard_uri(space.lake, key))
     space.lake.write_json(f"{run_key}/lanes.json", shards)
     return {lane: len(keys) for lane, keys in shards.items()}
 
@@ -75,6 +90,22 @@ def count_fields(schema: Mapping[str, Any]) -> int:
     return count_fields(schema["items"]) if "items" in schema else 1
 
 
+def _lowering_limit(space: Workspace, plan: RunPlan) -> Limit | None:
+    """Return a soft limit that is reached and whose policy is to begin one tier lower."""
+    bounds = [limit for limit in run_limits(space.settings, plan).on(datetime.now(UTC).date()) if limit.lowers_tier]
+    with reading(space.state) as connection:
+        balances = balances_of(connection, [limit.counter for limit in bounds])
+    return next(iter(soft_reached(bounds, balances)), None)
+
+
+def lower_tier(decision: Decision, soft: Limit) -> Decision:
+    """Return the decision one tier lower, and why. What does not fit the lower tier's window escalates from there."""
+    if decision.tier not in TIERS[1:]:
+        return decision
+    reason = f"{decision.reason}; one tier lower, the soft limit is reached: {soft.label}"
+    return replace(decision, tier=TIERS[TIERS.index(decision.tier) - 1], reason=reason)
+
+
 def _decide(items: pa.Table, skill: Skill, plan: RunPlan, windows: Mapping[str, int]) -> Iterator[tuple[dict[str, Any], Decision]]:
     traits = None if skill.kind == "library" else traits_of(skill, plan.parameters)
     for batch in items.to_batches(max_chunksize=1000):
@@ -88,8 +119,9 @@ def _decide(items: pa.Table, skill: Skill, plan: RunPlan, windows: Mapping[str, 
 def _write_shards(lake: Lake, run_key: str, lane: str, rows: list[dict[str, Any]], shard_items: int) -> list[str]:
     """Write a lane's items in shards, larger ones when there would be more than MAX_SHARDS."""
     size = max(shard_items, ceil(len(rows) / MAX_SHARDS))
-    keys = []
-    for number, start in enumerate(range(0, len(rows), size)):
-        key = f"{run_key}/lanes/{lane}/{number:04d}.parquet"
-        keys.append(lake.write_frame(key, pa.Table.from_pylist(rows[start : start + size], schema=LANE_SCHEMA)))
-    return keys
+    starts = range(0, len(rows), size)
+    return [_write_shard(lake, run_key, lane, f"{n:04d}", rows[start : start + size]) for n, start in enumerate(starts)]
+
+
+def _write_shard(lake: Lake, run_key: str, lane: str, name: str, rows: list[dict[str, Any]]) -> str:
+    return lake.write_frame(f"{run_key}/lanes/{lane}/{name}.parquet", pa.Table.from_pylist(rows, schema=LANE_SCHEMA))

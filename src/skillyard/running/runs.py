@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 
 from skillyard.costs.prices import PriceBook
 from skillyard.errors import Unpriced
+from skillyard.gateway.budgets import Limits
 from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake
 from skillyard.lake.results import results_table
@@ -21,6 +22,7 @@ from skillyard.profiles import Deployment, Profile
 from skillyard.running.limits import SHARD_ITEMS
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, Skill
+from skillyard.skills.teams import find_team, load_teams
 from skillyard.tiers import TIERS
 
 
@@ -42,6 +44,8 @@ class PlanRequest:
     """Who pays; the skill's owner unless given."""
     deadline: datetime | None = None
     """Items not begun by then stay pending."""
+    lane: str = "auto"
+    """``live`` or ``batch``: overrides the decision which of the two."""
     source_prefix: str = ""
     """Only documents whose path below the inbox begins so."""
     reprocess: str = "none"
@@ -87,6 +91,7 @@ class RunPlan:
     lease_owner: str
     message: str
     budget_usd: str | None = None
+    lane: str = "auto"
     learned_max_tokens: dict[str, int] = field(default_factory=dict)
     """By tier, an output limit that nearly every answer of the past kept within."""
 
@@ -148,6 +153,12 @@ def cli_owner() -> str:
 def results_of(skill: Skill) -> Table:
     """Return the table a skill's results go to."""
     return results_table(skill.name, skill.output_major, skill.output_schema)
+
+
+def run_limits(settings: Settings, plan: RunPlan) -> Limits:
+    """Return the budgets that hold for a run, as ``teams.yaml`` and the run's own say now."""
+    team = find_team(load_teams(settings.include / "teams.yaml"), plan.team)
+    return Limits.of(team, plan.skill, plan.run_id, None if plan.budget_usd is None else Decimal(plan.budget_usd))
 
 
 def check_ready(skill: Skill, profile: Profile, prices: PriceBook) -> None:

@@ -22,9 +22,8 @@ from skillyard.lake.tables import MONEY, TIMESTAMP
 from skillyard.profiles import Profile, load_profile
 from skillyard.running.answer import Outcome, RoutedItem, answer_by_library, answer_item
 from skillyard.running.lease import renew_lease
-from skillyard.running.runs import RunPlan, Workspace, check_ready, outcome_key, run_of
+from skillyard.running.runs import RunPlan, Workspace, check_ready, outcome_key, run_limits, run_of
 from skillyard.settings import Settings
-from skillyard.skills.teams import find_team, load_teams
 from skillyard.tiers import TIERS
 
 PROGRESS_EVERY_S = 5.0
@@ -64,7 +63,7 @@ def run_shard(settings: Settings, shard_key: str, progress: Progress | None = No
     plan = RunPlan.load(Lake(settings.lake), run_of(shard_key))
     space = Workspace.open(settings, plan.skill)
     if not space.lake.has(outcome_key(shard_key)):
-        items = _load(space.lake, shard_key)
+        items = load_shard(space.lake, shard_key)
         told = _Progress(space, plan, len(items), progress)
         outcomes = _by_library(space, plan, items, told) if plan.kind == "library" else _by_models(space, plan, items, told)
         space.lake.write_frame(outcome_key(shard_key), _to_frame(items, outcomes))
@@ -149,12 +148,6 @@ async def _answer_all(
     return [outcomes[item.item_id] for item in items]
 
 
-def run_limits(settings: Settings, plan: RunPlan) -> Limits:
-    """Return the budgets that hold for a run, as ``teams.yaml`` and the run's own say now."""
-    team = find_team(load_teams(settings.include / "teams.yaml"), plan.team)
-    return Limits.of(team, plan.skill, plan.run_id, None if plan.budget_usd is None else Decimal(plan.budget_usd))
-
-
 def _late(plan: RunPlan, item: RoutedItem) -> Outcome | None:
     """Return a pending outcome once the run's deadline has passed."""
     if plan.deadline and datetime.now(UTC) >= datetime.fromisoformat(plan.deadline):
@@ -162,7 +155,8 @@ def _late(plan: RunPlan, item: RoutedItem) -> Outcome | None:
     return None
 
 
-def _load(lake: Lake, shard_key: str) -> list[RoutedItem]:
+def load_shard(lake: Lake, shard_key: str) -> list[RoutedItem]:
+    """Return a shard's items."""
     names = [f.name for f in fields(RoutedItem)]
     return [RoutedItem(**row) for row in lake.read_frame(shard_key).select(names).to_pylist()]
 
