@@ -28,11 +28,12 @@ def take_lease(engine: Engine, name: str, owner: str) -> None:
             )
 
 
-def renew_lease(engine: Engine, name: str, owner: str) -> None:
-    """Push a held lease's end out; nothing happens when somebody else holds it by now."""
+def renew_lease(engine: Engine, name: str, owner: str, until: datetime | None = None) -> None:
+    """Push a held lease's end out, never in; nothing happens when somebody else holds it by now."""
+    until = until or datetime.now(UTC) + LEASE_TTL
     with engine.begin() as connection:
-        mine = (LEASES.c.name == name, LEASES.c.owner == owner)
-        connection.execute(update(LEASES).where(*mine).values(expires_at=datetime.now(UTC) + LEASE_TTL))
+        mine = (LEASES.c.name == name, LEASES.c.owner == owner, LEASES.c.expires_at < until)
+        connection.execute(update(LEASES).where(*mine).values(expires_at=until))
 
 
 def release_lease(engine: Engine, name: str, owner: str) -> None:
