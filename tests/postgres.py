@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,19 @@ OWNER = "postgres"
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The SQLAlchemy URL of an empty database; skipped where PostgreSQL is not installed."""
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not binaries:
+    if not binaries():
         pytest.skip("PostgreSQL is not installed: `make test` as root installs it, else apt-get install postgresql")
+    with running_postgres() as url:
+        yield url
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """Lend the SQLAlchemy URL of an empty database."""
     folder = Path(tempfile.mkdtemp(prefix="skillyard-pg-"))
     if os.geteuid() == 0:
         os.chown(folder, pwd.getpwnam(OWNER).pw_uid, pwd.getpwnam(OWNER).pw_gid)
-    bin_, data = binaries[-1].parent, folder / "data"
+    bin_, data = binaries()[-1].parent, folder / "data"
     _as_owner([str(bin_ / "initdb"), "-D", str(data), "-U", "skillyard", "-A", "trust", "--no-sync"])
     options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
     _as_owner([str(bin_ / "pg_ctl"), "-D", str(data), "-l", str(folder / "log"), "-o", options, "-w", "start"])
@@ -32,6 +39,11 @@ def postgres_url() -> Iterator[str]:
     finally:
         _as_owner([str(bin_ / "pg_ctl"), "-D", str(data), "-m", "immediate", "-w", "stop"])
         shutil.rmtree(folder)
+
+
+def binaries() -> list[Path]:
+    """Return the ``initdb`` of each installed version; none where PostgreSQL is not installed."""
+    return sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
 
 
 def _as_owner(command: list[str]) -> None:
