@@ -62,6 +62,7 @@ def skill_form(skill: Skill, teams: Mapping[str, Team]) -> dict[str, Param]:
     form["shard_items"] = _shard_items()
     if skill.kind != "library":
         form["first_tier"] = _first_tier(skill)
+        form["lane"] = _lane()
     form |= _again()
     if taken := sorted(form.keys() & skill.parameters.keys()):
         file = str(skill.folder / "skill.yaml")
@@ -79,6 +80,7 @@ def read_skill_form(params: Mapping[str, Any], skill: Skill) -> dict[str, Any]:
         "first_tier": None if tier == "auto" else tier,
         "team": params["team"],
         "deadline": datetime.fromisoformat(deadline) if deadline else None,
+        "lane": params.get("lane", "auto"),
         "reprocess": params["reprocess"],
         "retry_rejects": params["retry_rejects"] or None,
         "shard_items": params["shard_items"],
@@ -114,6 +116,17 @@ def _first_tier(skill: Skill) -> Param:
         values_display={"auto": "as routed, item by item", **{tier: f"begin on {tier}" for tier in tiers}},
         title="First tier",
         description=f"Where every item begins. Escalation goes up to {skill.tier_max}.",
+        section=HOW,
+    )
+
+
+def _lane() -> Param:
+    return Param(
+        "auto",
+        enum=["auto", "live", "batch"],
+        values_display={"auto": "as the deadline allows", "live": "live: answered now", "batch": "batch: cheaper, within a day"},
+        title="Lane",
+        description="Live, or the batch API of a deployment that offers it. A deadline over a day away makes it batch.",
         section=HOW,
     )
 

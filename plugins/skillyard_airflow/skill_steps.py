@@ -1,12 +1,15 @@
 """What the tasks of a skill's DAG do: one call of the engine each. They hand on keys and counts, never rows."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowFailException
 
 from skillyard_airflow.errors import engine
 from skillyard_airflow.forms import read_skill_form
+
+if TYPE_CHECKING:
+    from skillyard.running.shard import ShardReport
 
 
 def results_asset(skill: str) -> Asset:
@@ -51,6 +54,11 @@ def work(shard_key: str) -> dict[str, int]:
     with engine() as settings:
         report = run_shard(settings, shard_key, print)
     print(report)
+    return counts(report)
+
+
+def counts(report: "ShardReport") -> dict[str, int]:
+    """Return what a lane's task hands on."""
     return {"n_items": report.n_items, "n_results": report.n_results, "n_rejects": report.n_rejects, "n_pending": report.n_pending}
 
 

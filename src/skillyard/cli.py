@@ -84,6 +84,9 @@ def run(
     first_tier: Annotated[str | None, typer.Option(help="Start every item on this tier: fast, standard or expert.")] = None,
     team: Annotated[str | None, typer.Option(help="Who pays; the skill's owner by default.")] = None,
     deadline: Annotated[datetime | None, typer.Option(help="Items not begun by then (UTC) stay pending.")] = None,
+    lane: Annotated[
+        str, typer.Option(help="live or batch (a provider's batch API: cheaper, within a day); auto decides per tier.")
+    ] = "auto",
     reprocess: Annotated[str, typer.Option(help="Results of an older fingerprint: none, stale, all, sample:N.")] = "none",
     retry_rejects: Annotated[str | None, typer.Option(help="Try rejects of this error_kind again, or: any.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="A parameter of the skill as name=value; may be repeated.")] = None,
@@ -108,6 +111,7 @@ def run(
         first_tier=first_tier,
         team=team,
         deadline=deadline.replace(tzinfo=UTC) if deadline else None,
+        lane=lane,
         reprocess=reprocess,
         retry_rejects=retry_rejects,
         parameters=_parameters(settings, skill, param or []),

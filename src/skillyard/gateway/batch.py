@@ -20,6 +20,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, RowMapping, insert, select
 
 from skillyard.costs.prices import PriceBook
+from skillyard.errors import UnknownName
 from skillyard.gateway import files, ledger
 from skillyard.gateway.batch_rows import Batch, change_batch
 from skillyard.gateway.budgets import Limits, counters_of
@@ -28,7 +29,7 @@ from skillyard.gateway.files import BatchRefused, BatchUnavailable, ProviderBatc
 from skillyard.gateway.ledger import Answer, AnswerKey, Ask, Begun, Claim, Closed, Hold, Settled
 from skillyard.gateway.request import Request, attempt_row, upper_bound
 from skillyard.gateway.state import ATTEMPTS, BATCHES, LEASES, reading
-from skillyard.profiles import Deployment
+from skillyard.profiles import Deployment, Profile
 
 HAND_OVER_S = 2 * files.MOVE_TIMEOUT_S
 """How long one process may take to hand a shard over before another one of another host may try."""
@@ -44,6 +45,14 @@ class Prepared:
 
     calls: Mapping[str, Request]
     alerts: tuple[str, ...]
+
+
+def deployment_of(profile: Profile, tier: str, name: str) -> Deployment:
+    """Return the deployment that has a batch; UnknownName when it left the profile meanwhile."""
+    deployments = {d.name: d for d in profile.deployments(tier)}
+    if name not in deployments:
+        raise UnknownName(f"deployment of the tier {tier}, which has a batch that is not collected yet,", name, deployments)
+    return deployments[name]
 
 
 @contextmanager

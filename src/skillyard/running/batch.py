@@ -11,12 +11,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from skillyard.costs.prices import PriceBook, load_prices
-from skillyard.errors import UnknownName
 from skillyard.gateway import batch as gateway
 from skillyard.gateway.batch_rows import Batch, find_batch
 from skillyard.gateway.files import BatchRefused
 from skillyard.lake.lake import Lake
-from skillyard.profiles import Deployment, Profile, load_profile
+from skillyard.profiles import Profile, load_profile
 from skillyard.routing.lane import BATCH_WINDOW, find_offer, live_margin
 from skillyard.running.answer import RoutedItem, make_request, n_tokens_needed
 from skillyard.running.lanes import queue_of, shard_uri
@@ -88,7 +87,7 @@ def submit_shard(settings: Settings, shard_key: str, say: Say) -> Waiting | None
     with gateway.alone(state, shard.uri, shard.plan.skill):
         batch = find_batch(state, shard.uri)
         if batch is not None and batch.status == "preparing":
-            batch = gateway.find_again(state, batch, deployment_of(shard.profile, batch.tier, batch.deployment))
+            batch = gateway.find_again(state, batch, gateway.deployment_of(shard.profile, batch.tier, batch.deployment))
         if batch is None or batch.status == "unsent":
             batch = _hand_over(shard)
     if batch is None or not batch.is_open:
@@ -117,7 +116,7 @@ def answer_batch(settings: Settings, shard_key: str, say: Say) -> ShardReport:
     waiting = submit_shard(settings, shard_key, say)
     while waiting is not None and datetime.now(UTC) < waiting.until:
         hold_run(settings, shard_key, datetime.now(UTC) + LEASE_TTL)
-        deployment = deployment_of(load_profile(settings.profile, settings.include), waiting.tier, waiting.deployment)
+        deployment = gateway.deployment_of(load_profile(settings.profile, settings.include), waiting.tier, waiting.deployment)
         pause = min(waiting.until, datetime.now(UTC) + LEASE_TTL / 3)
         status = asyncio.run(gateway.wait_for_batch(deployment, waiting.provider_batch_id, pause, say))
         if status != gateway.TIME_IS_UP:
@@ -132,14 +131,6 @@ def hold_run(settings: Settings, shard_key: str, until: datetime) -> None:
     renew_lease(Workspace.open(settings, plan.skill).state, plan.lease, plan.lease_owner, until)
 
 
-def deployment_of(profile: Profile, tier: str, name: str) -> Deployment:
-    """Return the deployment that has a batch; UnknownName when it left the profile meanwhile."""
-    deployments = {d.name: d for d in profile.deployments(tier)}
-    if name not in deployments:
-        raise UnknownName(f"deployment of the tier {tier}, which has a batch that is not collected yet,", name, deployments)
-    return deployments[name]
-
-
 def _hand_over(shard: _Shard) -> Batch | None:
     """Prepare a batch of what has to be asked and hand it over; None when that is nothing, or when the provider takes none of it."""
     plan, tier, now = shard.plan, shard.tier, datetime.now(UTC)
@@ -152,7 +143,7 @@ def _hand_over(shard: _Shard) -> Batch | None:
     requests = [make_request(tier, item, shard.space.skill, plan, shard.profile) for item in shard.items]
     requests = [r for r in requests if n_tokens_needed(r) <= shard.profile.context_tokens(tier)]
     batch = Batch(uuid4().hex, plan.run_id, plan.skill, shard.uri, tier, offer.deployment, "preparing", 0, now, ends_at)
-    deployment = deployment_of(shard.profile, tier, offer.deployment)
+    deployment = gateway.deployment_of(shard.profile, tier, offer.deployment)
     limits = run_limits(shard.space.settings, plan)
     prepared = gateway.prepare(shard.space.state, batch, requests, deployments, deployment, shard.prices, limits)
     for alert in prepared.alerts:
@@ -168,7 +159,7 @@ def _hand_over(shard: _Shard) -> Batch | None:
 
 def _collect(shard: _Shard, batch: Batch) -> None:
     assert batch.provider_batch_id is not None
-    state, deployment = shard.space.state, deployment_of(shard.profile, batch.tier, batch.deployment)
+    state, deployment = shard.space.state, gateway.deployment_of(shard.profile, batch.tier, batch.deployment)
     _, latest = shard.times(batch.created_at, batch.ends_at)
     shown = gateway.stop_batch(deployment, batch.provider_batch_id, latest)
     if not shown.is_over:

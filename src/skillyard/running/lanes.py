@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from skillyard.costs.prices import PriceBook
+from skillyard.errors import ConfigError, UnknownName
 from skillyard.gateway.batch_rows import Batch, open_batches, waiting_items
 from skillyard.lake.lake import Lake
 from skillyard.profiles import Profile
-from skillyard.routing.lane import Queue, choose_lane
+from skillyard.routing.lane import LANES, Queue, choose_lane, find_offer
 from skillyard.running.runs import RunPlan, Workspace
 from skillyard.skills import Skill
 from skillyard.tiers import TIERS
@@ -30,6 +31,18 @@ class BatchShard:
     name: str
     rows: list[Row]
     adopted: Batch | None = None
+
+
+def check_lane(lane: str, skill: Skill, profile: Profile, prices: PriceBook, now: datetime) -> None:
+    """Raise for a lane that does not exist, or for batches that no deployment the skill may reach offers."""
+    if lane not in LANES:
+        raise UnknownName("lane", lane, LANES)
+    one = Queue(1, 1, 1, 1.0)
+    if lane == "batch" and not any(find_offer(one, profile.deployments(t), prices, now) for t in skill.lanes if t in TIERS):
+        raise ConfigError(
+            f"the lane batch was asked for, but no deployment of the profile {profile.name} that {skill.name} may reach offers it: "
+            "set `batch: true` for one, with prices for batch_input and batch_output, or leave the lane to the route."
+        )
 
 
 def take_batches(

@@ -19,6 +19,7 @@ from skillyard.lake.publish import mark_stale
 from skillyard.lake.read import read
 from skillyard.profiles import Profile, load_profile
 from skillyard.running.items import ITEM_SCHEMA, Item, find_items
+from skillyard.running.lanes import check_lane
 from skillyard.running.lease import release_lease, take_lease
 from skillyard.running.runs import PlanRequest, RunPlan, Workspace, check_ready, cli_owner, results_of, run_key
 from skillyard.settings import Settings
@@ -56,6 +57,7 @@ def plan_run(settings: Settings, request: PlanRequest) -> RunPlan:
     prices = load_prices(settings)
     team = check_request(request, space.skill, settings)
     check_ready(space.skill, profile, prices)
+    check_lane(request.lane, space.skill, profile, prices, datetime.now(UTC))
     fingerprint = space.skill.fingerprint(request.parameters)
     owner = cli_owner() if request.dag_id == "cli" else f"airflow:{request.dag_id}"
     lease = f"skill.{request.skill} on {settings.lake}"
@@ -179,6 +181,7 @@ def _make_plan(
         team=team,
         first_tier=request.first_tier,
         deadline=request.deadline.isoformat() if request.deadline else None,
+        lane=request.lane,
         parameters=dict(request.parameters),
         shard_items=request.shard_items,
         n_applicable=selection.n_applicable,

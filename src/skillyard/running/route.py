@@ -44,7 +44,9 @@ def route_run(settings: Settings, run_key: str) -> dict[str, int]:
     items = space.lake.read_frame(f"{run_key}/items.parquet")
     lanes: dict[str, list[dict[str, Any]]] = {lane: [] for lane in space.skill.lanes}
     is_library = space.skill.kind == "library"
-    for row, decision in _decide(items, space.skill, plan, windows):
+    soft = None if is_library else _lowering_limit(space, plan)
+    for row, routed in _decide(items, space.skill, plan, windows):
+        decision = lower_tier(routed, soft) if soft else routed
         lane = "library" if is_library else decision.tier
         lanes[lane].append(row | {"tier": decision.tier, "route_score": decision.score, "route_reason": decision.reason})
     batches = [] if is_library else take_batches(space, plan, lanes, profile, load_prices(settings), datetime.now(UTC))
