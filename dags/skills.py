@@ -10,6 +10,7 @@ from skillyard.skills.enabled import load_enabled
 from skillyard.skills.errors import SkillError
 from skillyard.skills.teams import load_teams
 from skillyard_airflow import skill_steps as steps
+from skillyard_airflow.batch_operator import BatchOperator
 from skillyard_airflow.docs import broken_doc, skill_doc
 from skillyard_airflow.forms import skill_form
 from skillyard_airflow.route_operator import RouteOperator
@@ -35,11 +36,18 @@ def skill_dag(skill, teams, is_enabled):
         route = RouteOperator(task_id="route", run_key=run_key)
         publish = task(steps.publish, trigger_rule=TriggerRule.ALL_DONE, outlets=[steps.announced_by(skill.name)])
         published = publish(skill.name, run_key)
-        for lane in skill.lanes:
+        for lane in skill.lanes if skill.kind == "library" else (*skill.lanes, "batch"):
             shards = task(steps.list_shards, task_id=f"shards_{lane}")(run_key, lane)
             name = f"lane_{lane}"
-            limits = {"max_active_tis_per_dagrun": 16, "execution_timeout": timedelta(hours=2)}
-            work = task(steps.work, task_id=name, pool=name, queue=name, **limits).expand(shard_key=shards)
+            options = {
+                "task_id": name,
+                "pool": name,
+                "queue": name,
+                "max_active_tis_per_dagrun": 16,
+                "execution_timeout": timedelta(hours=2),
+            }
+            lane_task = BatchOperator.partial(**options) if lane == "batch" else task(steps.work, **options)
+            work = lane_task.expand(shard_key=shards)
             route >> shards
             work >> published
         task(steps.finish, trigger_rule=TriggerRule.ALL_DONE)(run_key, published)

@@ -103,7 +103,7 @@ def test_the_worker_serves_every_queue_that_a_task_names() -> None:
     catalogue = Catalogue(ROOT / "include")
     lanes = {f"lane_{lane}" for name in catalogue.names() for lane in catalogue.load(name).lanes}
     named = {name for path in (ROOT / "dags").glob("*.py") for name in re.findall(r'queue="(\w+)"', path.read_text())}
-    assert lanes | named | {"default"} <= served
+    assert lanes | named | {"default", "lane_batch"} <= served
 
 
 def test_every_airflow_setting_exists_in_this_airflow() -> None:

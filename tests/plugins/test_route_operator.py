@@ -26,7 +26,7 @@ def test_it_writes_the_lanes_and_hands_on_how_many_shards_each_has(environment: 
     plan = plan_run(environment, PlanRequest("tag-document", "manual__1", first_tier="standard"))
     context: Any = {}
     shards = RouteOperator(task_id="route", run_key=plan.run_key).execute(context)
-    assert shards == {"fast": 0, "standard": 1, "expert": 0}
+    assert shards == {"fast": 0, "standard": 1, "expert": 0, "batch": 0}
     assert len(lane_shards(environment, plan.run_key, "standard")) == 1
 
 

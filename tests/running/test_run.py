@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from skillyard.errors import ConfigError, MissingKey, RunIncomplete, RunLocked, UnknownName, Unpriced
+from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
+from skillyard.running.lease import release_lease
+from skillyard.running.ledger import drain_idle
 from skillyard.running.pipeline import run_skill
 from skillyard.running.plan import plan_run
 from skillyard.running.publish import RunReport, finish_run, publish_run
@@ -128,7 +131,7 @@ def test_a_provider_that_stays_down_leaves_items_pending_and_the_run_red(setting
 
 def test_one_failed_shard_of_three_still_publishes_the_other_two(settings: Settings, lake: Lake, simulator: Simulator) -> None:
     made = plan(settings, "r1", shard_items=4)
-    assert route_run(settings, made.run_key) == {"fast": 3, "standard": 0, "expert": 0}
+    assert route_run(settings, made.run_key) == {"fast": 3, "standard": 0, "expert": 0, "batch": 0}
     first, lost, third = lane_shards(settings, made.run_key, "fast")
     for shard in (first, third):
         run_shard(settings, shard)
@@ -159,7 +162,41 @@ def test_answers_that_were_never_published_are_found_by_another_run(settings: Se
         run_shard(settings, shard)
     report = go(settings, "r2", dag_id="skill.tag-document")
     assert report.n_results == N and len(simulator.calls()) == N
+    assert settled_usd(lake) == Decimal(simulator.bill()["total_usd"]), "its ledger came to the lake with the other run's"
     assert sum(r["cost_usd"] for r in read(lake, f"results/{SKILL}").to_pylist()) == Decimal(simulator.bill()["total_usd"])
+
+
+def test_the_ledger_of_a_run_that_nobody_publishes_is_taken_to_the_lake_by_itself(
+    settings: Settings, lake: Lake, simulator: Simulator
+) -> None:
+    dead = plan(settings, "dead")
+    route_run(settings, dead.run_key)
+    for shard in lane_shards(settings, dead.run_key, "fast"):
+        run_shard(settings, shard)
+    assert drain_idle(settings) == {}, "its lease is held: it may be at work"
+    release_lease(open_state(settings.state), dead.lease, dead.lease_owner)
+    assert drain_idle(settings) == {SKILL: N} and drain_idle(settings) == {}
+    assert settled_usd(lake) == Decimal(simulator.bill()["total_usd"])
+
+
+def test_an_error_that_concerns_all_items_stops_the_shard_but_not_the_calls_that_are_paid(
+    settings: Settings, lake: Lake, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator.configure(latency={"kind": "uniform", "low_ms": 20, "high_ms": 300})
+    made = plan(settings)
+    route_run(settings, made.run_key)
+    (shard,) = lane_shards(settings, made.run_key, "fast")
+    judged = iter(range(N))
+
+    def fails_once(*given: object, **named: object) -> None:
+        if next(judged) == 3:
+            raise ConfigError("a full disk")
+
+    monkeypatch.setattr("skillyard.running.answer._pass_checks", fails_once)
+    with pytest.raises(ConfigError, match="a full disk"):
+        run_shard(settings, shard)
+    publish_run(settings, made.run_key)
+    assert set(read(lake, "llm_calls", ["status"])["status"].to_pylist()) == {"settled"}
 
 
 def test_one_run_of_a_skill_at_a_time(settings: Settings, lake: Lake) -> None:

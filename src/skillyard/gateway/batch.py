@@ -127,7 +127,7 @@ def hand_over(engine: Engine, batch: Batch, deployment: Deployment, calls: Mappi
     except BatchRefused:
         _end(engine, batch, "refused", "failed", "batch_refused")
         raise
-    return _submitted(engine, batch, made)
+    return _submitted(engine, replace(batch, n_requests=len(calls)), made)
 
 
 def find_again(engine: Engine, batch: Batch, deployment: Deployment) -> Batch:

@@ -32,7 +32,7 @@ class Wanted:
 
 
 def setup() -> None:
-    """Make the pools and unpause ingestion, attribution and the enabled skills; repeating it changes nothing.
+    """Make the pools and unpause ingestion, attribution, maintenance and the enabled skills; repeating it changes nothing.
 
     In the Airflow that ``AIRFLOW_HOME`` names, by its command line; else in the one that ``make up`` started.
     """
@@ -51,9 +51,9 @@ def wanted(settings: Settings) -> Wanted:
     cores, profile = n_cores(), load_profile(settings.profile, settings.include)
     lanes = {f"lane_{tier}": _lane_slots(profile, tier, cores) for tier in TIERS}
     # A parse task keeps two processes busy by itself.
-    pools = {"default_pool": 2 * cores + 2, "parse": max(1, cores // 2), "lane_library": cores, **lanes}
+    pools = {"default_pool": 2 * cores + 2, "parse": max(1, cores // 2), "lane_library": cores, "lane_batch": max(2, cores), **lanes}
     enabled = load_enabled(settings.enabled, Catalogue(settings.include).names())
-    return Wanted(pools, ("ingest_documents", "cost_attribution", *(f"skill.{name}" for name in enabled)))
+    return Wanted(pools, ("ingest_documents", "cost_attribution", "lake_maintenance", *(f"skill.{name}" for name in enabled)))
 
 
 def apply(client: Client, target: Wanted, timeout_s: float = 90.0) -> None:
