@@ -9,7 +9,7 @@ from skillyard_airflow.errors import engine
 DOC = """
 ### Triage
 - **What it does**: every night, recomputes `cost_daily` from `llm_calls` for the last three days and today, so that calls
-  published late are counted. A day is replaced as a whole; doing it again changes nothing. Trigger it with dates for another range.
+  published late are counted; calls of runs that died before their publish are taken to `llm_calls` first. A day is replaced as a whole; doing it again changes nothing. Trigger it with dates for another range.
 - **attribute is red**: a model has no price on a day (add a row to `include/prices`, then trigger the range again), or the
   lake cannot be written. The last line of its log says which. A missing price stops it before anything is written, and no day
   is ever half written.
@@ -38,11 +38,14 @@ def cost_attribution():
     @task
     def attribute(params: dict, dag_run) -> int:
         from skillyard.costs.attribution import attribute
+        from skillyard.running.ledger import drain_idle
 
         today = dag_run.run_after.date()
         first = date.fromisoformat(params["first"]) if params["first"] else today - timedelta(days=3)
         last = date.fromisoformat(params["last"]) if params["last"] else today
         with engine() as settings:
+            for skill, n_rows in drain_idle(settings).items():
+                print(f"{skill}: {n_rows} calls of runs that never published")
             reports = attribute(settings, first, last)
         for report in reports:
             print(report)

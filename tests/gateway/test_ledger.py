@@ -187,7 +187,7 @@ def test_an_answer_that_comes_after_its_attempt_was_given_up_is_kept_but_the_led
     hold = claim(state)
     assert isinstance(hold, Hold)
     begun = begin(state, hold, "a")
-    drain.claim_part(state, "tag", "r1", "p0")
+    drain.claim_part(state, "tag", "", "p0")
     with state.begin() as connection:
         ledger.settle(connection, [settled("a", begun, hold)])
         ledger.close(connection, [Closed("a", begun, "failed", "x", 1)])
@@ -222,15 +222,15 @@ def test_a_claimed_part_keeps_its_rows_and_later_rows_make_another(state: Engine
     hold = claim(state, AnswerKey("care", "tag", "f" * 64, "item-2", "h" * 64))
     assert isinstance(hold, Hold)
     begin(state, hold, "b", "item-2")
-    drain.claim_part(state, "tag", "r1", "p0")
+    drain.claim_part(state, "tag", "", "p0")
     assert [(r["call_id"], r["status"]) for r in drain.part_rows(state, "p0")] == [("a", "settled"), ("b", "unknown")]
     with state.begin() as connection:
-        ledger.begin(connection, [Ask(attempt("c", "item-2"), hold), Ask(attempt("other", "item-2", run_id="r2"), hold)], NO_LIMITS)
-    drain.claim_part(state, "tag", "r1", "p1")
+        ledger.begin(connection, [Ask(attempt("c", "item-2"), hold), Ask(attempt("other", "item-2", run_id="r2", lake="another"), hold)], NO_LIMITS)
+    drain.claim_part(state, "tag", "", "p1")
     assert [r["call_id"] for r in drain.part_rows(state, "p0")] == ["a", "b"]
     assert [r["call_id"] for r in drain.part_rows(state, "p1")] == ["c"]
     drain.confirm_part(state, "p0")
-    assert drain.claimed_parts(state, "tag", "r1") == {"p0": True, "p1": False}
+    assert drain.claimed_parts(state, "tag", "") == {"p0": True, "p1": False}
     assert drain.totals(state, "tag", "r1") == (3, 2, USD)
 
 
@@ -240,7 +240,7 @@ def test_what_a_batch_has_in_flight_is_left_to_a_later_publish(state: Engine) ->
     with state.begin() as connection:
         row = attempt("a", lane="batch", batch="b1")
         ledger.begin(connection, [Ask(row, hold)], NO_LIMITS)
-    drain.claim_part(state, "tag", "r1", "p0")
+    drain.claim_part(state, "tag", "", "p0")
     assert rows(state)["a"]["status"] == "sent" and drain.part_rows(state, "p0") == []
 
 

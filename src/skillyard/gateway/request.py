@@ -42,6 +42,8 @@ class Request:
     """Enough for nearly every answer: sent first, so that less is reserved. One that is cut off there is asked again at the limit."""
     is_shared: bool = False
     """The stored answer may serve other teams."""
+    lake: str = ""
+    """Root of the lake on which the ledger's row belongs."""
 
     @cached_property
     def operation_id(self) -> str:
@@ -92,6 +94,7 @@ def attempt_row(
     return {
         "call_id": uuid4().hex,
         "operation_id": request.operation_id,
+        "lake": request.lake,
         "run_id": request.run_id,
         "dag_id": request.dag_id,
         "skill": request.skill,

@@ -80,6 +80,7 @@ ATTEMPTS = Table(
     METADATA,
     Column("call_id", String, primary_key=True),
     Column("operation_id", String, nullable=False, index=True),
+    Column("lake", String, nullable=False, default=""),
     Column("run_id", String, nullable=False),
     Column("dag_id", String, nullable=False),
     Column("skill", String, nullable=False),
@@ -117,12 +118,13 @@ ATTEMPTS = Table(
     Column("owner", String, nullable=False),
     Column("drained_part", String, index=True),
     Column("is_drained", Boolean, nullable=False, default=False),
-    Index("attempts_by_run", "run_id", "skill"),
+    Index("attempts_by_run", "skill", "run_id"),
     Index("attempts_in_flight", "team", sqlite_where=text("status = 'sent'"), postgresql_where=text("status = 'sent'")),
 )
 """The ledger until a publish drains it into ``llm_calls``: one row per attempt, committed as ``sent`` before it leaves.
 
-After ``ends_at`` an attempt that is still ``sent`` has no process any more that waits for it. ``batch`` names its row in BATCHES.
+After ``ends_at`` an attempt that is still ``sent`` has no process any more that waits for it. ``batch`` names its row in BATCHES, ``lake`` the
+root of the lake whose ``llm_calls`` it belongs to.
 """
 
 ANSWERS = Table(

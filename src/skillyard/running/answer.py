@@ -114,6 +114,7 @@ def make_request(tier: str, item: RoutedItem, skill: Skill, plan: RunPlan, profi
         timeout_s=skill.limits.timeout_s,
         learned_max_tokens=plan.learned_max_tokens.get(tier),
         is_shared=skill.share == "all",
+        lake=plan.lake,
     )
 
 

@@ -18,10 +18,11 @@ from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append
 from skillyard.lake.replace import replace_rows
 from skillyard.lake.results import to_results
-from skillyard.lake.tables import LLM_CALLS, REJECTS
+from skillyard.lake.tables import REJECTS
 from skillyard.lake.validate import validate
 from skillyard.running.answer import FAILED_PENDING
 from skillyard.running.lease import release_lease
+from skillyard.running.ledger import drain_ledger
 from skillyard.running.route import planned_shards
 from skillyard.running.runs import RunPlan, Workspace, outcome_key, results_of, slug
 from skillyard.settings import Settings
@@ -62,7 +63,7 @@ def publish_run(settings: Settings, run_key: str) -> RunReport:
     """
     plan = RunPlan.load(Lake(settings.lake), run_key)
     space = Workspace.open(settings, plan.skill)
-    _drain_ledger(space, plan)
+    drain_ledger(space.lake, space.state, plan.skill, f"{slug(plan.skill)}-{slug(plan.run_id)}")
     shards = planned_shards(space.lake, run_key)
     for number, keys in _claim_batches(space.lake, run_key, shards):
         _publish_batch(space, plan, f"{slug(plan.skill)}-{slug(plan.run_id)}-{number:03d}", keys)
@@ -124,19 +125,6 @@ def cache_ttl(skill: Skill) -> dict[str, timedelta | None]:
         return dict(ledger.CACHE_TTL)
     lasts = None if skill.cache_ttl_s == "fingerprint" else timedelta(seconds=skill.cache_ttl_s)
     return dict.fromkeys(TIERS, lasts)
-
-
-def _drain_ledger(space: Workspace, plan: RunPlan) -> None:
-    """Write the run's ledger rows to the lake: the part a dead publish left behind as it was, the newer rows as another."""
-    run = (space.state, plan.skill, plan.run_id)
-    n_claimed = len(drain.claimed_parts(*run))
-    drain.claim_part(*run, f"{slug(plan.skill)}-{slug(plan.run_id)}-{n_claimed:03d}")
-    for part in sorted(part for part, is_confirmed in drain.claimed_parts(*run).items() if not is_confirmed):
-        rows = [_call_row(dict(row)) for row in drain.part_rows(space.state, part)]
-        calls = pa.Table.from_pylist(rows, schema=LLM_CALLS.schema)
-        validate(space.lake, LLM_CALLS, calls)
-        append(space.lake, LLM_CALLS, calls, part)
-        drain.confirm_part(space.state, part)
 
 
 def _account(space: Workspace, plan: RunPlan, shards: list[str]) -> RunReport:
@@ -223,10 +211,6 @@ def _reject_row(plan: RunPlan, row: dict[str, Any]) -> dict[str, Any]:
         "rejected_at": row["ended_at"],
         "rejected_on": row["ended_at"].date(),
     }
-
-
-def _call_row(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in LLM_CALLS.schema.names if name != "usage_date"} | {"usage_date": row["sent_at"].date()}
 
 
 def _words(counts: dict[str, int]) -> str:

@@ -100,6 +100,11 @@ class RunPlan:
         """Nothing is pending: the run ends here, without a call."""
         return self.n_planned == 0
 
+    @property
+    def lake(self) -> str:
+        """Root of the lake it works on."""
+        return self.lease.partition(" on ")[2]
+
     def save(self, lake: Lake) -> None:
         """Write it into the run's folder."""
         lake.write_json(f"{self.run_key}/plan.json", asdict(self))
@@ -123,6 +128,11 @@ class Workspace:
     def open(cls, settings: Settings, skill: str) -> "Workspace":
         """Open them for a skill by its name."""
         return cls(settings, Lake(settings.lake), open_state(settings.state), Catalogue(settings.include).load(skill))
+
+
+def run_lease(skill: str, lake: str) -> str:
+    """Return the name of the lease that a run of a skill holds."""
+    return f"skill.{skill} on {lake}"
 
 
 def run_key(skill: str, run_id: str) -> str:

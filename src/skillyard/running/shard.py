@@ -124,13 +124,19 @@ def _by_models(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: _
 async def _answer_all(
     space: Workspace, plan: RunPlan, items: list[RoutedItem], profile: Profile, prices: PriceBook, limits: Limits, told: _Progress
 ) -> list[Outcome]:
-    """Answer items side by side, as many as the lane's deployments take; the first error that concerns all of them ends the shard."""
+    """Answer items side by side, as many as the lane's deployments take.
+
+    After an error that concerns all of them, or an interrupt, no further item is begun; those on their way are waited for, since they
+    are paid.
+    """
     gateway = Gateway(space.state, profile, prices, limits)
     outcomes: dict[str, Outcome] = {}
-    waiting = iter(items)
+    waiting, stop = iter(items), asyncio.Event()
 
     async def work() -> None:
         for item in waiting:
+            if stop.is_set():
+                return
             outcomes[item.item_id] = _late(plan, item) or await answer_item(item, space.skill, plan, profile, gateway)
             told.step()
             while gateway.alerts:
@@ -138,14 +144,24 @@ async def _answer_all(
 
     n_workers = min(MAX_IN_FLIGHT, len(items), max(sum(d.concurrency for d in profile.deployments(tier)) for tier in TIERS))
     try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(n_workers):
-                group.create_task(work())
-    except ExceptionGroup as group_error:
-        raise group_error.exceptions[0] from None
+        await _finish([asyncio.create_task(work()) for _ in range(n_workers)], stop)
     finally:
         await gateway.stop()
     return [outcomes[item.item_id] for item in items]
+
+
+async def _finish(workers: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Wait for all workers, asking them to stop at the first error or when this task is cancelled; raise what happened first."""
+    try:
+        done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait(workers)
+        raise
+    stop.set()
+    await asyncio.wait(workers)
+    for worker in (*done, *workers):
+        worker.result()
 
 
 def _late(plan: RunPlan, item: RoutedItem) -> Outcome | None:
