@@ -39,14 +39,11 @@ def skill_dag(skill, teams, is_enabled):
         for lane in skill.lanes if skill.kind == "library" else (*skill.lanes, "batch"):
             shards = task(steps.list_shards, task_id=f"shards_{lane}")(run_key, lane)
             name = f"lane_{lane}"
-            options = {
-                "task_id": name,
-                "pool": name,
-                "queue": name,
-                "max_active_tis_per_dagrun": 16,
-                "execution_timeout": timedelta(hours=2),
-            }
-            lane_task = BatchOperator.partial(**options) if lane == "batch" else task(steps.work, **options)
+            limits = {"task_id": name, "pool": name, "queue": name, "execution_timeout": timedelta(hours=2)}
+            if lane == "batch":  # deferred tasks count as active: all of them have to be, or the last batches would begin a day later
+                lane_task = BatchOperator.partial(**limits)
+            else:
+                lane_task = task(steps.work, max_active_tis_per_dagrun=16, **limits)
             work = lane_task.expand(shard_key=shards)
             route >> shards
             work >> published
