@@ -2,12 +2,16 @@
 
 import json
 import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, insert, select
 
 from skillyard.cli import app, main
+from skillyard.gateway.state import ANSWERS, open_state, reading
 from skillyard.settings import Settings
 from tests.conftest import ROOT
 from tests.running.lake_of import mails
@@ -15,7 +19,7 @@ from tests.simulator import Simulator
 
 COMMANDS = [
     *("ingest", "run", "skills list", "skills show", "skills check", "route explain", "cost report"),
-    *("lake tables", "lake show", "airflow up", "airflow down", "airflow setup", "airflow demo"),
+    *("cache stats", "cache clear", "lake tables", "lake show", "airflow up", "airflow down", "airflow setup", "airflow demo"),
 ]
 
 
@@ -74,6 +78,59 @@ def test_from_the_inbox_to_the_bill(
     assert len(data("lake", "show", "results/tag-document", "--limit", "2", "--columns", "uri,tags")) == 2
     line, total = data("cost", "report")
     assert (line["skill"], total["skill"], line["n_calls"]) == ("tag-document", "total", 3)
+
+
+@pytest.fixture
+def answers(installed: Settings) -> Engine:
+    """A state store with one unpublished answer, three in the cache and one expired."""
+    state, now = open_state(installed.state), datetime.now(UTC)
+    kinds = {"journal": (None, None), "cache": (now, None), "old": (now, now - timedelta(days=1))}
+    names = ["journal-1", "cache-1", "cache-2", "cache-3", "old-1"]
+    row = {"team": "records", "skill": "tag-document", "fingerprint": "f", "request_hash": "h", "tier": "fast", "model": "m"}
+    row |= {"content": "größer", "cost_usd": Decimal("0.25"), "answered_at": now}
+    rows = [
+        row | dict(zip(("published_at", "expires_at"), kinds[name.split("-")[0]], strict=True)) | {"item_id": name, "call_id": name}
+        for name in names
+    ]
+    with state.begin() as connection:
+        connection.execute(insert(ANSWERS), rows)
+    return state
+
+
+def left(state: Engine) -> list[str]:
+    with reading(state) as connection:
+        return sorted(connection.scalars(select(ANSWERS.c.item_id)))
+
+
+def test_the_cache_is_shown_by_skill_and_state(
+    answers: Engine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stats = json.loads(call(capsys, monkeypatch, "cache", "stats", "--json")[1])
+    found = {entry["state"]: (entry["n_answers"], entry["size_bytes"], entry["cost_usd"]) for entry in stats["entries"]}
+    assert found == {"journal": (1, 8, "0.250000000000"), "cache": (3, 24, "0.750000000000"), "expired": (1, 8, "0.250000000000")}
+    assert (stats["n_days"], stats["n_hits"], stats["saved_usd"]) == (7, 0, "0") and stats["oldest_unpublished"]
+    assert "tag-document" in call(capsys, monkeypatch, "cache", "stats")[1]
+
+
+def test_clearing_the_cache_asks_first_and_leaves_what_is_not_published(
+    answers: Engine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = call(capsys, monkeypatch, "cache", "clear")
+    assert code == 2 and "would delete 4 answers" in err and "--yes" in err and len(left(answers)) == 5
+    assert "0 answers are deleted" in call(capsys, monkeypatch, "cache", "clear", "--skill", "answer-question")[2]
+    assert "0 answers are deleted" in call(capsys, monkeypatch, "cache", "clear", "--team", "*")[2]
+    assert "1 answers are deleted" in call(capsys, monkeypatch, "cache", "clear", "--expired", "--yes")[2]
+    assert left(answers) == ["cache-1", "cache-2", "cache-3", "journal-1"]
+    assert "3 answers are deleted" in call(capsys, monkeypatch, "cache", "clear", "--team", "records", "--yes")[2]
+    assert left(answers) == ["journal-1"]
+
+
+def test_clearing_unpublished_answers_says_what_they_cost(
+    answers: Engine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = call(capsys, monkeypatch, "cache", "clear", "--unpublished")
+    assert code == 2 and "1 of these 5 answers are not published yet. They cost $0.250000" in err and len(left(answers)) == 5
+    assert call(capsys, monkeypatch, "cache", "clear", "--unpublished", "--yes")[0] == 0 and left(answers) == []
 
 
 def test_an_empty_inbox_is_a_success_that_says_so(

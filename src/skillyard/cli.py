@@ -28,9 +28,17 @@ app = typer.Typer(
 skills_app = typer.Typer(help="The catalogue of skills.", no_args_is_help=True)
 route_app = typer.Typer(help="Why an item goes to which tier.", no_args_is_help=True)
 cost_app = typer.Typer(help="What was spent, by whom, on what.", no_args_is_help=True)
+cache_app = typer.Typer(help="Answers that were paid: kept until they are published, then served again for a while.", no_args_is_help=True)
 lake_app = typer.Typer(help="The output tables.", no_args_is_help=True)
 airflow_app = typer.Typer(help="A local Airflow with the project's DAGs.", no_args_is_help=True)
-for name, sub in (("skills", skills_app), ("route", route_app), ("cost", cost_app), ("lake", lake_app), ("airflow", airflow_app)):
+for name, sub in (
+    ("skills", skills_app),
+    ("route", route_app),
+    ("cost", cost_app),
+    ("cache", cache_app),
+    ("lake", lake_app),
+    ("airflow", airflow_app),
+):
     app.add_typer(sub, name=name)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -257,6 +265,51 @@ def reconcile_bill(
         _print_rows(entries, as_json)
     if report["n_differing"]:
         raise typer.Exit(1)
+
+
+@cache_app.command("stats")
+def show_cache(
+    days: Annotated[int, typer.Option(min=1, max=30, help="Count what the cache saved in so many days.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Show the stored answers by skill: paid and not yet published (journal), serving again (cache), expired; and what they saved."""
+    from skillyard.gateway.cache import cache_stats
+    from skillyard.gateway.state import open_state
+
+    stats = asdict(cache_stats(open_state(Settings.from_env().state), datetime.now(UTC), days))
+    entries = stats["entries"] if as_json else stats.pop("entries")
+    _print(stats, as_json)
+    if not as_json:
+        print()
+        _print_rows(entries, as_json)
+
+
+@cache_app.command("clear")
+def empty_cache(
+    skill: Annotated[str | None, typer.Option(help="Only answers of this skill.")] = None,
+    team: Annotated[str | None, typer.Option(help="Only answers of this team; * for those that serve all teams.")] = None,
+    expired: Annotated[bool, typer.Option("--expired", help="Of the published answers, only those whose time has passed.")] = False,
+    unpublished: Annotated[
+        bool, typer.Option("--unpublished", help="Also answers that are not published yet: they would be paid again. Needs --yes.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete published answers from the cache; whoever asks for them again pays again. Results on the lake stay."""
+    from skillyard.gateway.cache import Choice, chosen_answers, clear_cache
+    from skillyard.gateway.state import open_state
+
+    state, choice, now = open_state(Settings.from_env().state), Choice(skill, team, expired, unpublished), datetime.now(UTC)
+    n, n_unpublished, cost = chosen_answers(state, choice, now)
+    if n_unpublished and not yes:
+        raise ConfigError(
+            f"{n_unpublished} of these {n} answers are not published yet. They cost ${cost:.6f}, and whoever asks again pays again: "
+            "finish their runs first, or say --yes."
+        )
+    if n and not yes and not sys.stdin.isatty():
+        raise ConfigError(f"this would delete {n} answers, and nobody can be asked here: say --yes.")
+    if n and not yes:
+        typer.confirm(f"Delete {n} published answers?", abort=True)
+    _say(f"{clear_cache(state, choice, now)} answers are deleted.")
 
 
 @lake_app.command("tables")

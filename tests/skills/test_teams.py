@@ -67,6 +67,19 @@ def test_a_limit_that_cannot_hold_is_refused_where_it_stands(tmp_path: Path, bud
         load_teams(write(tmp_path, *budgets))
 
 
+def test_a_second_list_of_limits_is_refused_not_preferred(tmp_path: Path) -> None:
+    path = write(tmp_path, '{per: day, hard_usd: "2"}', rest="    budgets: []\n")
+    with pytest.raises(SkillError, match=r"the key 'budgets' stands here twice in .*line 6"):
+        load_teams(path)
+
+
+def test_a_team_may_not_take_the_name_of_the_runs_counters(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text(path.read_text().replace("records:", "run:"))
+    with pytest.raises(SkillError, match=r"teams\.run: a team cannot be named run"):
+        load_teams(path)
+
+
 def test_one_skill_may_have_a_limit_beside_the_team(tmp_path: Path) -> None:
     budgets = ('{per: day, hard_usd: "2"}', '{skill: a, per: day, hard_usd: "1"}', '{skill: a, per: month, hard_usd: "1"}')
     assert len(load_teams(write(tmp_path, *budgets))["records"].budgets) == 3

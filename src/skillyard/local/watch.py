@@ -84,7 +84,7 @@ class Watch:
 
     def _outcome(self, run: Run) -> str:
         """Return what a finished run says it did, by the counts its tasks handed on."""
-        published = self.client.xcom(run, "publish") if run.dag_id != "cost_attribution" else None
+        published = self.client.xcom(run, "publish") if run.dag_id not in ("cost_attribution", "lake_maintenance") else None
         if published and run.state == "success":
             words = {name.removeprefix("n_"): n for name, n in published.items() if isinstance(n, int)}
             return ", ".join(f"{n} {name}" for name, n in words.items())

@@ -178,6 +178,18 @@ class EnabledSpec(Strict):
     skills: dict[Name, EnabledItemSpec]
 
 
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML in which a key may stand once: of two, YAML itself keeps the last and drops the other, such as a limit, silently."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} stands here twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -195,7 +207,7 @@ def read_yaml(model: type[Model], file: Path) -> Model:
 def parse_yaml(model: type[Model], source: str, file: Path) -> Model:
     """Return YAML text as a model; see ``read_yaml``."""
     try:
-        value = yaml.load(source, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        value = yaml.load(source, Loader=_Loader)
     except yaml.YAMLError as error:
         raise SkillError(str(file), "", f"this is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):

@@ -45,11 +45,12 @@ def load_teams(path: Path) -> dict[str, Team]:
     """Return the teams by name; SkillError names the field that is wrong."""
     from skillyard.skills.spec import TeamsSpec, read_yaml
 
+    file, teams = str(path), read_yaml(TeamsSpec, path).teams
+    if "run" in teams:
+        raise SkillError(file, "teams.run", "a team cannot be named run: the budget counters of runs are. Choose another name")
     return {
-        name: Team(
-            name, team.title, team.contact, _budgets(team.budgets, str(path), f"teams.{name}.budgets"), _usd(team.approval_above_usd)
-        )
-        for name, team in read_yaml(TeamsSpec, path).teams.items()
+        name: Team(name, t.title, t.contact, _budgets(t.budgets, file, f"teams.{name}.budgets"), _usd(t.approval_above_usd))
+        for name, t in teams.items()
     }
 
 
