@@ -1,0 +1,154 @@
+"""A run through the engine against the simulator, and its bill: after reconciliation the difference is 0."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pytest
+from sqlalchemy import update
+
+from skillyard.costs.comparison import Coverage
+from skillyard.errors import RunIncomplete
+from skillyard.gateway.reconcile import Reconciliation, reconcile
+from skillyard.gateway.state import ATTEMPTS, BUDGETS, METADATA, open_state
+from skillyard.lake.lake import Lake
+from skillyard.lake.read import read
+from skillyard.running.pipeline import run_skill
+from skillyard.running.plan import plan_run
+from skillyard.running.publish import finish_run, publish_run
+from skillyard.running.route import lane_shards, route_run
+from skillyard.running.runs import PlanRequest
+from skillyard.running.shard import run_shard
+from skillyard.settings import Settings
+from tests.conftest import ROOT, settings_in
+from tests.running.lake_of import mails, publish_texts
+from tests.simulator import Simulator
+
+N = 24
+TODAY = datetime.now(UTC).date()
+WHOLE = Coverage(TODAY, TODAY + timedelta(days=1))
+WORKER = """
+import sys
+from skillyard.running.shard import run_shard
+from skillyard.settings import Settings
+run_shard(Settings.from_env(), sys.argv[1])
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def installed(request: pytest.FixtureRequest, tmp_path: Path, simulator: Simulator) -> Any:
+    """An installation with documents on its lake; its skill waits six seconds for an answer."""
+    include = tmp_path / "include"
+    shutil.copytree(ROOT / "include", include)
+    manifest = include / "skills" / "tag-document" / "skill.yaml"
+    manifest.write_text(manifest.read_text().replace("timeout_s: 60", "timeout_s: 6"))
+    url = {"SKILLYARD_STATE": request.getfixturevalue("postgres_url")} if request.param == "postgres" else {}
+    settings = settings_in(tmp_path, SKILLYARD_INCLUDE=str(include), **url)
+    publish_texts(settings, mails(N))
+    yield settings
+    state = open_state(settings.state)
+    METADATA.drop_all(state)
+    state.dispose()
+
+
+def bill_of(simulator: Simulator, folder: Path) -> Path:
+    path = folder / "bill.json"
+    path.write_text(json.dumps(simulator.bill()))
+    return path
+
+
+def check_books(settings: Settings, simulator: Simulator, report: Reconciliation) -> None:
+    """Ledger, budgets and daily bill say what the provider says, to the last decimal, and nothing is reserved any more."""
+    billed = {line["call_id"]: Decimal(line["amount_usd"]) for line in simulator.bill()["lines"]}
+    total = sum(billed.values(), Decimal(0))
+    calls = read(Lake(settings.lake), "llm_calls").to_pylist()
+    assert {call["call_id"]: call["cost_usd"] for call in calls if call["status"] == "settled"} == billed
+    assert {call["status"] for call in calls} <= {"settled", "failed"}
+    assert (report.n_differing, report.n_open, report.n_in_flight, report.capture_rate) == (0, 0, 0, 1)
+    assert report.difference_usd == 0 and report.captured_usd == report.billed_usd == total > 0
+    assert pc.sum(read(Lake(settings.lake), "cost_daily").column("cost_usd")).as_py() == total
+    state = open_state(settings.state)
+    with state.connect() as connection:
+        counters = {row.counter: (row.spent_usd, row.reserved_usd) for row in connection.execute(BUDGETS.select())}
+    state.dispose()
+    assert {reserved for _, reserved in counters.values()} == {Decimal(0)}
+    assert sum((spent for counter, (spent, _) in counters.items() if counter.startswith("run|")), Decimal(0)) == total
+
+
+def test_cut_and_hanging_answers_are_closed_by_the_bill_to_a_difference_of_zero(
+    installed: Settings, simulator: Simulator, tmp_path: Path
+) -> None:
+    rules = [{"fault": "cut_after", "nth": [2, 9]}, {"fault": "broken_body", "nth": [4]}, {"fault": "cut_before", "nth": [6]}]
+    simulator.configure(rules=[*rules, {"fault": "hang", "nth": [8]}, {"fault": "server_error", "nth": [11]}], cached_fraction=0.3)
+    report = run_skill(installed, plan_run(installed, PlanRequest("tag-document", "r1")), lambda _: None)
+    assert report.n_results == N and report.n_unknown >= 5
+    bill = bill_of(simulator, tmp_path)
+    before = reconcile(installed, bill, None, is_dry_run=True)
+    assert before.n_billed >= 3 and before.n_open >= 2 and before.n_not_billed == 0
+    closed = reconcile(installed, bill, WHOLE)
+    assert (closed.n_billed, closed.n_not_billed) == (before.n_billed, before.n_open)
+    assert closed.n_billed + closed.n_not_billed == report.n_unknown
+    check_books(installed, simulator, closed)
+    check_books(installed, simulator, reconcile(installed, bill, WHOLE))
+
+
+def test_what_a_killed_process_left_behind_is_closed_by_the_bill(installed: Settings, simulator: Simulator, tmp_path: Path) -> None:
+    simulator.configure(latency={"kind": "uniform", "low_ms": 100, "high_ms": 400})
+    plan = plan_run(installed, replace(PlanRequest("tag-document", "killed"), limit=N))
+    route_run(installed, plan.run_key)
+    (shard,) = lane_shards(installed, plan.run_key, "fast")
+    names = {"HOME": str(installed.home), "INCLUDE": str(installed.include), "LAKE": installed.lake, "STATE": installed.state}
+    variables = {f"SKILLYARD_{name}": value for name, value in (names | {"PROFILE": installed.profile}).items()}
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, shard], env=os.environ | variables, cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not simulator.calls() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    worker.send_signal(signal.SIGKILL)
+    worker.wait()
+    time.sleep(0.5)  # the provider works on; it bills what it answers to nobody
+
+    assert Counter(status for status in statuses(installed))["sent"] > 0
+    still = reconcile(installed, bill_of(simulator, tmp_path), WHOLE)
+    assert still.n_in_flight > 0 and still.n_billed == still.n_not_billed == 0
+    forget_waiting(installed)
+    closed = reconcile(installed, bill_of(simulator, tmp_path), WHOLE)
+    assert closed.n_billed + closed.n_not_billed > 0 and closed.n_in_flight == 0
+
+    run_shard(installed, shard)
+    publish_run(installed, plan.run_key)
+    assert finish_run(installed, plan.run_key).n_results == N
+    check_books(installed, simulator, reconcile(installed, bill_of(simulator, tmp_path), WHOLE))
+
+
+def test_a_run_that_ends_red_is_reconciled_all_the_same(installed: Settings, simulator: Simulator, tmp_path: Path) -> None:
+    simulator.configure(faults={"cut_after": 0.8})
+    with pytest.raises(RunIncomplete):
+        run_skill(installed, plan_run(installed, replace(PlanRequest("tag-document", "red"), limit=2)), lambda _: None)
+    check_books(installed, simulator, reconcile(installed, bill_of(simulator, tmp_path), WHOLE))
+
+
+def statuses(settings: Settings) -> list[str]:
+    state = open_state(settings.state)
+    with state.connect() as connection:
+        found = [row.status for row in connection.execute(ATTEMPTS.select())]
+    state.dispose()
+    return found
+
+
+def forget_waiting(settings: Settings) -> None:
+    """Let the time pass in which a process could still wait for an answer."""
+    state = open_state(settings.state)
+    with state.begin() as connection:
+        connection.execute(update(ATTEMPTS).values(ends_at=ATTEMPTS.c.sent_at))
+    state.dispose()
