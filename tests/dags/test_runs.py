@@ -6,14 +6,15 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 
 from skillyard.errors import AirflowFailed
-from skillyard.gateway.state import open_state, reading
+from skillyard.gateway.state import LEASES, open_state, reading
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
 from skillyard.local.setup import Wanted
@@ -33,10 +34,11 @@ def test_runs_under_a_real_scheduler(
     """One server for all of it: starting one takes half a minute."""
     own = replace(settings, include=shutil.copytree(settings.include, tmp_path / "include"))
     publish_texts(own, mails(N))
-    server = airflow_server(own, target=Wanted(POOLS, ("skill.tag-document", "skill.classify-urgency")))
+    server = airflow_server(own, target=Wanted(POOLS, ("skill.tag-document", "skill.classify-urgency", "lake_maintenance")))
     a_killed_lane_is_retried_and_pays_no_finished_call_again(server, own, simulator)
     an_edited_skill_makes_no_call(server, own, simulator)
     one_lost_shard_of_three_leaves_its_items_pending_and_the_run_red(server, own, simulator)
+    a_night_of_maintenance_deletes_a_lease_that_ran_out_and_no_recent_call(server, own)
     with pytest.raises(AirflowFailed, match="400"):
         server.client.trigger("skill.tag-document", {"first_tier": "huge"})
 
@@ -98,6 +100,18 @@ def one_lost_shard_of_three_leaves_its_items_pending_and_the_run_red(server: Ser
     again = server.run("skill.classify-urgency")
     assert again.state == "success", server.explain(again)
     assert read(lake, "results/classify-urgency").num_rows == N
+
+
+def a_night_of_maintenance_deletes_a_lease_that_ran_out_and_no_recent_call(server: Server, settings: Settings) -> None:
+    state, n_calls = open_state(settings.state), len(statuses(settings))
+    with state.begin() as connection:
+        ended = datetime.now(UTC) - timedelta(minutes=1)
+        connection.execute(insert(LEASES).values(name="left behind", owner="nobody", token=1, expires_at=ended))
+    run = server.run("lake_maintenance")
+    assert run.state == "success", server.explain(run)
+    with reading(state) as connection:
+        assert "left behind" not in connection.scalars(select(LEASES.c.name)).all()
+    assert len(statuses(settings)) == n_calls
 
 
 def statuses(settings: Settings) -> list[str]:
