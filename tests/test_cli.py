@@ -14,11 +14,11 @@ from skillyard.cli import app, main
 from skillyard.gateway.state import ANSWERS, open_state, reading
 from skillyard.settings import Settings
 from tests.conftest import ROOT
-from tests.running.lake_of import mails
+from tests.running.lake_of import mails, publish_texts
 from tests.simulator import Simulator
 
 COMMANDS = [
-    *("ingest", "run", "skills list", "skills show", "skills check", "route explain", "cost report"),
+    *("ingest", "run", "skills list", "skills show", "skills check", "route explain", "cost report", "cost endpoints", "cost reconcile"),
     *("cache stats", "cache clear", "lake tables", "lake show", "airflow up", "airflow down", "airflow setup", "airflow demo"),
 ]
 
@@ -78,6 +78,28 @@ def test_from_the_inbox_to_the_bill(
     assert len(data("lake", "show", "results/tag-document", "--limit", "2", "--columns", "uri,tags")) == 2
     line, total = data("cost", "report")
     assert (line["skill"], total["skill"], line["n_calls"]) == ("tag-document", "total", 3)
+    (endpoint,) = data("cost", "endpoints")
+    assert (endpoint["deployment"], endpoint["n_calls"], endpoint["cost_usd"]) == ("sim-fast", 3, total["cost_usd"])
+
+
+def test_a_bill_that_agrees_is_exit_0_one_that_differs_1_and_a_bad_one_2(
+    installed: Settings, simulator: Simulator, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_texts(installed, mails(2))
+    assert call(capsys, monkeypatch, "run", "tag-document")[0] == 0
+    bill, today = simulator.bill(), f"{datetime.now(UTC):%Y-%m-%d}"
+    path = tmp_path / "bill.json"
+    path.write_text(json.dumps(bill))
+    code, out, _ = call(capsys, monkeypatch, "cost", "reconcile", str(path), "--from", today, "--to", today, "--json")
+    assert (code, json.loads(out)["n_agreeing"], json.loads(out)["difference_usd"]) == (0, 2, "0.000000000000")
+    path.write_text(json.dumps(bill["lines"][:1]))
+    code, out, _ = call(capsys, monkeypatch, "cost", "reconcile", str(path), "--from", today, "--to", today, "--dry-run")
+    assert code == 1 and "settled_not_billed" in out and bill["lines"][1]["call_id"] in out
+    path.write_text("[{}]")
+    code, _, err = call(capsys, monkeypatch, "cost", "reconcile", str(path))
+    assert code == 2 and "bill.json: line 1: model, amount_usd" in err
+    code, _, err = call(capsys, monkeypatch, "cost", "reconcile", str(path), "--from", today)
+    assert code == 2 and "--from and --to belong together" in err
 
 
 @pytest.fixture

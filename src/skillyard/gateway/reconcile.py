@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, Engine, bindparam, select, update
 from skillyard.costs.attribution import attribute, check_range
 from skillyard.costs.bill import METERS, BillLine, read_bill
 from skillyard.costs.comparison import CLOSES, DIFFERENCES, Call, Coverage, Entry, compare
+from skillyard.costs.prices import PLACES
 from skillyard.gateway.budgets import counters_of, lock_balances, move
 from skillyard.gateway.state import ATTEMPTS, open_state, reading
 from skillyard.lake.correct import correct
@@ -29,7 +30,7 @@ from skillyard.settings import Settings
 
 CHUNK = 500
 """Rows in one statement or transaction."""
-ZERO = Decimal(0)
+ZERO = Decimal(0).quantize(PLACES)
 OPEN = ("sent", "unknown")
 CLOSED = ("status", "error_kind", "settled_at", *METERS, "cost_usd", "price_ids", "provider_request_id")
 """The columns of an attempt that a bill may change."""
