@@ -162,17 +162,24 @@ async def wait_for_batch(deployment: Deployment, provider_batch_id: str, until: 
     return TIME_IS_UP
 
 
-def stop_batch(deployment: Deployment, provider_batch_id: str, until: datetime) -> ProviderBatch:
-    """Cancel a batch that is not over yet, and return it as it is once it is over, or at ``until``."""
-    shown = files.look_at(deployment, provider_batch_id)
-    if shown.is_over:
-        return shown
-    files.cancel(deployment, provider_batch_id)
+def stop_batch(deployment: Deployment, provider_batch_id: str, until: datetime) -> ProviderBatch | None:
+    """Return a batch that is over, cancelling it first if need be; None when it is not over by ``until``.
+
+    BatchUnavailable when the provider did not answer once.
+    """
+    shown: ProviderBatch | None = None
     while True:
-        shown = files.look_at(deployment, provider_batch_id)
-        left_s = (until - datetime.now(UTC)).total_seconds()
-        if shown.is_over or left_s <= 0:
-            return shown
+        try:
+            shown = files.look_at(deployment, provider_batch_id)
+            if shown.is_over:
+                return shown
+            if shown.status != "cancelling":
+                files.cancel(deployment, provider_batch_id)
+        except BatchUnavailable:
+            if shown is None and datetime.now(UTC) >= until:
+                raise
+        if (left_s := (until - datetime.now(UTC)).total_seconds()) <= 0:
+            return None
         time.sleep(min(left_s, random.uniform(0.5, 1.5) * FIRST_POLL_S))
 
 

@@ -161,9 +161,9 @@ def _collect(shard: _Shard, batch: Batch) -> None:
     assert batch.provider_batch_id is not None
     state, deployment = shard.space.state, gateway.deployment_of(shard.profile, batch.tier, batch.deployment)
     _, latest = shard.times(batch.created_at, batch.ends_at)
-    shown = gateway.stop_batch(deployment, batch.provider_batch_id, latest)
-    if not shown.is_over:
-        shard.say(f"{batch.skill}: the batch {shown.batch_id} is still {shown.status} and no longer waited for")
+    shown = gateway.stop_batch(deployment, batch.provider_batch_id, min(latest, datetime.now(UTC) + CANCEL_TIME))
+    if shown is None:
+        shard.say(f"{batch.skill}: the batch {batch.provider_batch_id} would not end and is no longer waited for")
         gateway.abandon(state, batch)
         return
     n_answered = gateway.collect(state, batch, deployment, shown, shard.prices, shard.space.skill.share == "all")
