@@ -186,5 +186,6 @@ def _ask(function: Callable[..., Any], deployment: Deployment, **options: Any) -
         return function(custom_llm_provider=provider, api_base=deployment.api_base, api_key=deployment.api_key, **options)
     except Exception as error:
         failure = explain(error, deployment.api_key)
-        kind = BatchUnavailable if failure.can_retry else BatchRefused
-        raise kind(f"deployment {deployment.name!r}: {failure}") from None
+    # Raised outside: the first error holds the client, its connections and the key.
+    kind = BatchUnavailable if failure.can_retry else BatchRefused
+    raise kind(f"deployment {deployment.name!r}: {failure}")
