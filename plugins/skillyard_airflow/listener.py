@@ -23,6 +23,8 @@ PRELOADED = (
     "pyarrow.dataset",
     "great_expectations",
     "litellm",
+    "litellm.proxy._types",  # this and the next are 0.5 s of litellm's first call
+    "openai.resources",
     "skillyard.running.plan",
     "skillyard.running.shard",
     "skillyard.running.publish",
