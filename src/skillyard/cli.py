@@ -414,7 +414,8 @@ def _print(value: Any, as_json: bool) -> None:
         return
     width = max(map(len, shown))
     for name, field in shown.items():
-        text = json.dumps(field, default=_plain, ensure_ascii=False) if isinstance(field, dict | list | tuple) else str(field)
+        is_nested = isinstance(field, dict | list | tuple)
+        text = json.dumps(field, default=_plain, ensure_ascii=False) if is_nested else _shown(field)
         print(f"{name:<{width}}  {text}")
 
 
@@ -437,6 +438,10 @@ def _print_rows(rows: Iterable[dict[str, Any]], as_json: bool, widths: dict[str,
 def _cell(value: Any, width: int) -> str:
     text = " ".join((value if isinstance(value, str) else json.dumps(value, default=_plain, ensure_ascii=False)).split())
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:f}" if isinstance(value, Decimal) else str(value)
 
 
 def _plain(value: Any) -> Any:

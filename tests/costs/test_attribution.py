@@ -91,6 +91,15 @@ def test_the_baseline_of_a_call_on_the_expert_is_its_cost_and_of_a_cheaper_one_m
     assert cost["expert"][0] == cost["expert"][1] == cost["fast"][1] > cost["fast"][0]
 
 
+def test_a_batch_call_is_billed_as_it_cost_beside_the_live_price_of_the_expert() -> None:
+    usage = Usage(1000, 0, 0, 100)
+    half = BOOK.cost(EXPERT, usage, datetime.combine(DAY, time(), UTC), "batch").usd
+    rows = [call(usage, tier="expert", lane="batch", cost_usd=half), call(usage, tier="expert")]
+    (row,) = bill_days(ledger(rows).to_batches(), BOOK, EXPERT)[DAY].to_pylist()
+    assert 0 < half < rows[1]["cost_usd"]
+    assert (row["n_settled"], row["cost_usd"], row["baseline_usd"]) == (2, half + rows[1]["cost_usd"], 2 * rows[1]["cost_usd"])
+
+
 def test_the_table_is_written_once_and_never_again_for_the_same_ledger(settings: Settings, lake: Lake) -> None:
     publish(lake, "a", *[call(item_id=f"i{n}") for n in range(5)], call(day=NEXT, tier="expert"))
     publish(lake, "b", call(status="unknown", error_kind="timed_out"), call(status="cached"), call(status="failed", error_kind="http_500"))

@@ -163,7 +163,7 @@ def test_the_bill_closes_unknown_attempts_everywhere_to_the_last_decimal(books: 
     }
     books.send_bill(billed, s=f"{COST:f}", d=f"{COST:f}", k="0.003")
     report = books.reconcile()
-    assert (report.n_billed, report.cost_usd, report.n_not_billed, report.released_usd) == (2, Decimal("0.003000000007"), 1, 3 * BOUND)
+    assert (report.n_settled, report.settled_usd, report.n_failed, report.released_usd) == (2, Decimal("0.003000000007"), 1, 3 * BOUND)
     assert (report.n_agreeing, report.n_differing, report.difference_usd, report.capture_rate) == (2, 0, Decimal(0), 1)
     assert report.captured_usd == report.billed_usd == 2 * COST + Decimal("0.003000000007")
     for rows in (books.rows(), books.on_lake()):
@@ -183,7 +183,7 @@ def test_a_second_time_changes_nothing_and_finds_agreement(books: Books) -> None
     books.reconcile()
     before = books.snapshot(), [(found.key, found.etag) for found in books.lake.storage.list("llm_calls/")], books.rows()
     again = books.reconcile()
-    assert (again.n_billed, again.n_not_billed, again.n_agreeing, again.entries) == (0, 0, 4, ())
+    assert (again.n_settled, again.n_failed, again.n_agreeing, again.entries) == (0, 0, 4, ())
     assert before == (books.snapshot(), [(found.key, found.etag) for found in books.lake.storage.list("llm_calls/")], books.rows())
 
 
@@ -194,9 +194,7 @@ def test_a_dry_run_says_the_same_and_writes_nothing(local_books: Books) -> None:
     tried = local_books.reconcile(is_dry_run=True)
     assert (local_books.rows(), local_books.on_lake(), local_books.snapshot()) == before
     done = local_books.reconcile()
-    assert (
-        (tried.n_billed, tried.n_not_billed, tried.difference_usd) == (done.n_billed, done.n_not_billed, done.difference_usd) == (2, 1, 0)
-    )
+    assert (tried.n_settled, tried.n_failed, tried.difference_usd) == (done.n_settled, done.n_failed, done.difference_usd) == (2, 1, 0)
     assert (tried.entries, tried.days) == (done.entries, ())
 
 
@@ -216,7 +214,7 @@ def test_an_attempt_in_flight_is_left_to_its_process(local_books: Books) -> None
     local_books.ask("y", ends_at=soon)
     local_books.send_bill(x="0.002")
     report = local_books.reconcile()
-    assert (report.n_in_flight, report.n_billed, report.n_not_billed, report.n_differing) == (2, 0, 0, 0)
+    assert (report.n_in_flight, report.n_settled, report.n_failed, report.n_differing) == (2, 0, 0, 0)
     assert {row["status"] for row in local_books.rows().values()} == {"sent"}
 
 
@@ -224,7 +222,7 @@ def test_without_covered_days_only_attempts_with_a_line_are_closed(local_books: 
     fill(local_books)
     local_books.send_bill(b="0.002")
     report = local_books.reconcile(None)
-    assert (report.n_billed, report.n_not_billed, report.n_open, report.n_differing) == (1, 0, 2, 0)
+    assert (report.n_settled, report.n_failed, report.n_open, report.n_differing) == (1, 0, 2, 0)
     assert {entry["call_id"] for entry in report.entries if entry["kind"] == "open"} == {"n", "k"}
     assert {call_id for call_id, row in local_books.on_lake().items() if row["status"] == "unknown"} == {"n", "k"}
 
@@ -245,7 +243,7 @@ def test_an_attempt_that_failed_for_us_and_was_billed_is_settled_and_counted(boo
     fill(books)
     books.send_bill(s=f"{COST:f}", d=f"{COST:f}", f="0.004")
     report = books.reconcile()
-    assert (report.n_billed, report.cost_usd, report.n_not_billed, report.n_differing) == (1, Decimal("0.004"), 3, 0)
+    assert (report.n_settled, report.settled_usd, report.n_failed, report.n_differing) == (1, Decimal("0.004"), 3, 0)
     assert books.balances() == {(2 * COST + Decimal("0.004"), Decimal(0))}, "its reservation had been given back before"
     assert books.daily() == (3, 3, 0, 2 * COST + Decimal("0.004"), Decimal(0))
 
@@ -262,7 +260,7 @@ def test_what_a_bill_does_not_mend_is_listed_and_left_as_it_is(books: Books) -> 
     assert {listed[call_id]["kind"] for call_id in "sd"} == {"other_amount", "settled_not_billed"}
     assert (listed["theirs"]["kind"], listed["theirs"]["line"], listed["s"]["billed_usd"]) == (
         "not_in_ledger",
-        f"{books.bill}: line 1",
+        "bill.json: line 1",
         Decimal("0.25"),
     )
     assert {call_id: books.rows()[call_id] for call_id in "sdf"} == {call_id: before[call_id] for call_id in "sdf"}
@@ -275,7 +273,7 @@ def test_what_the_state_store_has_forgotten_is_known_from_the_lake(local_books: 
     line = {"request_id": "chat-d", "model": "sim-fast", "amount_usd": f"{COST:f}"}
     local_books.send_bill(line, s=f"{COST:f}", b="0.002")
     report = local_books.reconcile()
-    assert (report.n_agreeing, report.n_billed, report.n_not_billed, report.difference_usd) == (2, 1, 2, Decimal(0))
+    assert (report.n_agreeing, report.n_settled, report.n_failed, report.difference_usd) == (2, 1, 2, Decimal(0))
     assert local_books.daily() == (3, 3, 0, 2 * COST + Decimal("0.002"), Decimal(0))
     assert local_books.reconcile().entries == ()
     assert local_books.reconcile(None).entries == ()
@@ -351,7 +349,7 @@ def test_more_attempts_than_fit_one_transaction_are_all_closed(local_books: Book
         connection.execute(ATTEMPTS.insert(), [row | {"status": "unknown", "error_kind": "timed_out"} for row in rows])
     local_books.send_bill(**{f"c{i:04d}": "0.000000000001" for i in range(0, n, 2)})
     report = local_books.reconcile()
-    assert (report.n_billed, report.n_not_billed, report.difference_usd) == ((n + 1) // 2, n // 2, Decimal(0))
+    assert (report.n_settled, report.n_failed, report.difference_usd) == ((n + 1) // 2, n // 2, Decimal(0))
     assert local_books.balances() == {(Decimal((n + 1) // 2).scaleb(-12), -n * BOUND)}
 
 

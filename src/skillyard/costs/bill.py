@@ -52,9 +52,9 @@ def read_bill(path: Path) -> list[BillLine]:
 def _from_csv(path: Path, text: str) -> Iterator[tuple[Mapping[str, Any], str]]:
     rows = csv.DictReader(StringIO(text, newline=""), strict=True)
     try:
-        _require(rows.fieldnames or (), f"{path}:1")
+        _require(rows.fieldnames or (), f"{path.name}:1")
         for row in rows:
-            where = f"{path}:{rows.line_num}"
+            where = f"{path.name}:{rows.line_num}"
             if None in row or None in row.values():
                 raise ConfigError(f"{where}: the row does not have {len(rows.fieldnames or ())} fields.")
             yield {name: value.strip() or None for name, value in row.items()}, where
@@ -72,7 +72,7 @@ def _from_json(path: Path, text: str) -> Iterator[tuple[Mapping[str, Any], str]]
         raise ConfigError(f"{path}: a bill in JSON is a list of lines, or an object with a list named lines.")
     total = Decimal(0)
     for number, line in enumerate(lines, 1):
-        where = f"{path}: line {number}"
+        where = f"{path.name}: line {number}"
         if not isinstance(line, dict):
             raise ConfigError(f"{where}: it is {type(line).__name__}, it has to be an object.")
         _require(line, where)

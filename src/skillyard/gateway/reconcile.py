@@ -47,11 +47,11 @@ class Reconciliation:
     """The part of it whose request stands in the ledger."""
     capture_rate: Decimal
     n_agreeing: int
-    n_billed: int
+    n_settled: int
     """Attempts of unknown outcome, and failed ones, that were billed: settled now, at the billed amount."""
-    cost_usd: Decimal
+    settled_usd: Decimal
     """What they cost."""
-    n_not_billed: int
+    n_failed: int
     """Attempts of unknown outcome that the bill covers and does not have: failed now, without cost."""
     released_usd: Decimal
     """What was reserved for all of these."""
@@ -64,7 +64,7 @@ class Reconciliation:
     days: tuple[date, ...]
     """Those whose ``cost_daily`` was made again."""
     entries: tuple[dict[str, Any], ...]
-    """All but those that agree."""
+    """All but those that agree, the differences first."""
 
 
 def reconcile(settings: Settings, bill: Path, covered: Coverage | None = None, *, is_dry_run: bool = False) -> Reconciliation:
@@ -215,16 +215,16 @@ def _report(bill: Path, lines: Sequence[BillLine], entries: Sequence[Entry], day
         captured_usd=captured,
         capture_rate=(captured / billed).quantize(Decimal("0.000001"), ROUND_DOWN) if billed else Decimal(1),
         n_agreeing=_count(entries, "agrees"),
-        n_billed=len(settled),
-        cost_usd=sum((entry.billed_usd for entry in settled), ZERO),
-        n_not_billed=_count(entries, "not_billed"),
+        n_settled=len(settled),
+        settled_usd=sum((entry.billed_usd for entry in settled), ZERO),
+        n_failed=_count(entries, "not_billed"),
         released_usd=sum(released, ZERO),
         n_differing=_count(entries, *DIFFERENCES),
         difference_usd=sum((entry.difference_usd for entry in entries), ZERO),
         n_open=_count(entries, "open"),
         n_in_flight=_count(entries, "in_flight"),
         days=days,
-        entries=tuple(entry.as_dict() for entry in entries if entry.kind != "agrees"),
+        entries=tuple(entry.as_dict() for entry in sorted(entries, key=lambda e: e.kind not in DIFFERENCES) if entry.kind != "agrees"),
     )
 
 
