@@ -338,7 +338,7 @@ def test_processes_killed_at_one_step_after_the_other_pay_nothing_twice(batching
     command = [sys.executable, "-c", KILLED, shard]
     done = subprocess.run(command, env=os.environ | variables(batching), cwd=ROOT, check=True, capture_output=True, text=True)
     ends = [line.rsplit(" ", 1) for line in done.stdout.splitlines() if line.rsplit(" ", 1)[-1] in ("0", "9")]
-    assert len(ends) == 9 and {number for _, number in ends} == {"9"}, done.stdout
+    assert len(ends) == 9 and {number for _, number in ends} == {"9"}, done.stdout + done.stderr
     answer_batch(batching, shard, print)
     report = publish_run(batching, made.run_key)
     finish_run(batching, made.run_key)
