@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -56,6 +57,7 @@ class Books:
             (hold,) = ledger.claim(connection, [Claim((self._key,), 60, f"test:{call_id}")])
             assert isinstance(hold, Hold)
             sent = {"model": "openai/sim-fast", "request_hash": "a" * 64, "sent_at": NOON, "ends_at": NOON + timedelta(minutes=1)}
+            sent["lake"] = self.settings.lake
             (begun,) = ledger.begin(connection, [Ask(attempt(call_id, **(sent | changed)), hold)], Limits("care", "tag", "r1"))
             assert isinstance(begun, Begun)
             ledger.release(connection, [hold])
@@ -73,7 +75,7 @@ class Books:
             ledger.settle(connection, [Settled(begun, hold, None, answer, Usage(1), Cost(usd, ("p",)), f"chat-{call_id}", 5)])
 
     def claim(self, part: str = "part-0") -> None:
-        drain.claim_part(self.state, "tag", "", part)
+        drain.claim_part(self.state, "tag", self.settings.lake, part)
 
     def write(self, part: str = "part-0") -> None:
         names = [name for name in LLM_CALLS.schema.names if name != "usage_date"]
@@ -279,6 +281,18 @@ def test_what_the_state_store_has_forgotten_is_known_from_the_lake(local_books: 
     assert local_books.reconcile(None).entries == ()
 
 
+def test_every_lake_of_the_state_store_says_so_afterwards(local_books: Books, tmp_path: Path) -> None:
+    other = Books(replace(local_books.settings, lake=(tmp_path / "other").as_uri()), tmp_path)
+    for books, call_id in ((local_books, "here"), (other, "there")):
+        books.fail(call_id)
+        books.publish(f"part-{call_id}")
+    local_books.send_bill(here="0.002", there="0.003")
+    assert local_books.reconcile().difference_usd == 0
+    assert [books.daily() for books in (local_books, other)] == [(1, 0, 0, Decimal(usd), Decimal(0)) for usd in ("0.002", "0.003")]
+    assert [books.on_lake()[call_id]["status"] for books, call_id in ((local_books, "here"), (other, "there"))] == ["settled"] * 2
+    other.state.dispose()
+
+
 STEPS: list[tuple[str, Callable[..., Any]]] = [("_close", module._close), ("correct", module.correct), ("attribute", module.attribute)]
 
 
@@ -345,7 +359,8 @@ def test_two_at_once_count_each_attempt_once(books: Books, monkeypatch: pytest.M
 def test_more_attempts_than_fit_one_transaction_are_all_closed(local_books: Books) -> None:
     n = module.CHUNK + 1
     with local_books.state.begin() as connection:
-        rows = [attempt(f"c{i:04d}", model="openai/sim-fast", sent_at=NOON, ends_at=NOON, attempt_no=i + 1) for i in range(n)]
+        own = {"model": "openai/sim-fast", "sent_at": NOON, "ends_at": NOON, "lake": local_books.settings.lake}
+        rows = [attempt(f"c{i:04d}", attempt_no=i + 1, **own) for i in range(n)]
         connection.execute(ATTEMPTS.insert(), [row | {"status": "unknown", "error_kind": "timed_out"} for row in rows])
     local_books.send_bill(**{f"c{i:04d}": "0.000000000001" for i in range(0, n, 2)})
     report = local_books.reconcile()

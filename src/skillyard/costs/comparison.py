@@ -33,6 +33,8 @@ class Call:
     cost_usd: Decimal | None
     is_in_flight: bool
     """Sent, and its process may still wait for the answer."""
+    lake: str
+    """Root of the lake whose ledger table it belongs to; empty when it was not noted."""
 
     @property
     def is_open(self) -> bool:

@@ -6,7 +6,7 @@ done: after a crash at any point, doing it again ends with the same tables.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
@@ -68,7 +68,7 @@ class Reconciliation:
 
 
 def reconcile(settings: Settings, bill: Path, covered: Coverage | None = None, *, is_dry_run: bool = False) -> Reconciliation:
-    """Close what the bill closes, in the state store and on the lake, and return how bill and ledger compare.
+    """Close what the bill closes, in the state store and on the lakes that it serves, and return how bill and ledger compare.
 
     Doing it again changes nothing. A dry run writes nothing. ConfigError for a bill that cannot be read.
     """
@@ -79,16 +79,16 @@ def reconcile(settings: Settings, bill: Path, covered: Coverage | None = None, *
         calls = _load_calls(state, lake, lines, covered)
         entries = compare(lines, calls, covered)
         in_question = {entry.call.call_id for entry in entries if entry.call}
-        days = sorted({call.day for call in calls if covered is not None or call.call_id in in_question})
+        days = {(call.lake or settings.lake, call.day) for call in calls if covered is not None or call.call_id in in_question}
         if not is_dry_run:
             closing = [entry for entry in entries if entry.kind in CLOSES]
             _close(state, closing)
-            for day in days:
-                _correct_lake(state, lake, day, closing)
-                attribute(settings, day, day)
+            for root, day in sorted(days):
+                _correct_lake(state, Lake(root), day, closing)
+                attribute(replace(settings, lake=root), day, day)
     finally:
         state.dispose()
-    return _report(bill, lines, entries, () if is_dry_run else tuple(days))
+    return _report(bill, lines, entries, () if is_dry_run else tuple(sorted({day for _, day in days})))
 
 
 def _load_calls(state: Engine, lake: Lake, lines: Sequence[BillLine], covered: Coverage | None) -> list[Call]:
@@ -120,14 +120,14 @@ def _of_days(state: Engine, lake: Lake, first: date, last: date, statuses: tuple
     in_days = (pc.field("usage_date") >= first) & (pc.field("usage_date") <= last)
     with reading(state) as connection:
         rows = connection.execute(_FIND.where(is_then, *([ATTEMPTS.c.status.in_(statuses)] if statuses else []))).mappings()
-        calls = {row["call_id"]: _call(dict(row)) for row in rows}
+        calls = {row["call_id"]: _call(dict(row), row["lake"]) for row in rows}
     on_lake = _on_lake(lake, in_days & pc.field("status").isin(_texts(statuses)) if statuses else in_days)
     stored = _stored(state, ATTEMPTS.c.call_id, on_lake.keys() - calls.keys())
     return {call_id: call for call_id, call in on_lake.items() if call_id not in stored} | calls
 
 
 def _stored(state: Engine, column: ColumnElement[str], values: Collection[str]) -> dict[str, Call]:
-    return {row["call_id"]: _call(row) for row in _state_rows(state, column, values)}
+    return {row["call_id"]: _call(row, row["lake"]) for row in _state_rows(state, column, values)}
 
 
 def _state_rows(state: Engine, column: ColumnElement[str], values: Collection[str]) -> Iterator[dict[str, Any]]:
@@ -139,10 +139,10 @@ def _state_rows(state: Engine, column: ColumnElement[str], values: Collection[st
 
 def _on_lake(lake: Lake, where: pc.Expression) -> dict[str, Call]:
     columns = ["call_id", "provider_request_id", "deployment", "model", "status", "sent_at", "reserved_usd", "cost_usd"]
-    return {row["call_id"]: _call(row) for row in read(lake, LLM_CALLS, columns, where).to_pylist()}
+    return {row["call_id"]: _call(row, lake.url) for row in read(lake, LLM_CALLS, columns, where).to_pylist()}
 
 
-def _call(row: Mapping[str, Any]) -> Call:
+def _call(row: Mapping[str, Any], lake: str) -> Call:
     return Call(
         call_id=row["call_id"],
         request_id=row["provider_request_id"],
@@ -153,6 +153,7 @@ def _call(row: Mapping[str, Any]) -> Call:
         reserved_usd=row["reserved_usd"],
         cost_usd=row["cost_usd"],
         is_in_flight=row["status"] == "sent" and row["ends_at"] > datetime.now(UTC),
+        lake=lake,
     )
 
 
@@ -242,7 +243,7 @@ def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
         yield ordered[start : start + CHUNK]
 
 
-_NAMES = ("call_id", "run_id", "skill", "team", "deployment", "model", "reserved_usd", "sent_at", "ends_at", *CLOSED)
+_NAMES = ("call_id", "run_id", "skill", "team", "deployment", "model", "reserved_usd", "sent_at", "ends_at", "lake", *CLOSED)
 _FIND = select(*(ATTEMPTS.c[name] for name in _NAMES))
 _LOCK = _FIND.where(ATTEMPTS.c.call_id.in_(bindparam("calls", expanding=True))).order_by(ATTEMPTS.c.call_id).with_for_update()
 _CLOSE = update(ATTEMPTS).where(ATTEMPTS.c.call_id == bindparam("own_call")).values({name: bindparam(name) for name in CLOSED})
