@@ -155,8 +155,7 @@ class Closed:
 def claim(connection: Connection, claims: Sequence[Claim]) -> list[Found | Busy | Hold]:
     """Find each answer, or take the lease to ask for it. Found: an unpublished answer of any age, a published one until it expires."""
     now = datetime.now(UTC)
-    stored = _stored(connection, {key for c in claims for key in c.keys}, now)
-    found = [next((Found(key, stored[key]) for key in c.keys if key in stored), None) for c in claims]
+    found = _find(connection, claims, now)
     wanted = {c.keys[0].lease for c, f in zip(claims, found, strict=True) if f is None}
     held = _held(connection, wanted)
     taken: dict[str, dict[str, Any]] = {}
@@ -175,7 +174,8 @@ def claim(connection: Connection, claims: Sequence[Claim]) -> list[Found | Busy 
         results.append(hold)
     take(connection, LEASES, [taken[name] for name in sorted(taken)])
     won = _held(connection, set(taken))
-    return [Busy(won[r.lease]["owner"]) if isinstance(r, Hold) and not _is_mine(won[r.lease], r) else r for r in results]
+    results = [Busy(won[r.lease]["owner"]) if isinstance(r, Hold) and not _is_mine(won[r.lease], r) else r for r in results]
+    return results if connection.dialect.name == "sqlite" else _look_again(connection, claims, results, now)
 
 
 def begin(connection: Connection, asks: Sequence[Ask], limits: Limits) -> list[Begun | Refused | Lost]:
@@ -288,6 +288,21 @@ def end_journal(
         cached = update(ANSWERS).values(published_at=now, expires_at=None if lasts is None else now + lasts)
         for chunk in _chunks(results):
             connection.execute(cached.where(*journal, ANSWERS.c.tier == tier, ANSWERS.c.item_id.in_(chunk)))
+
+
+def _find(connection: Connection, claims: Sequence[Claim], now: datetime) -> list[Found | None]:
+    stored = _stored(connection, {key for c in claims for key in c.keys}, now)
+    return [next((Found(key, stored[key]) for key in c.keys if key in stored), None) for c in claims]
+
+
+def _look_again(
+    connection: Connection, claims: Sequence[Claim], results: Sequence[Found | Busy | Hold], now: datetime
+) -> list[Found | Busy | Hold]:
+    """Give leases back whose answer was settled between the look for it and the look at the lease: SQLite lets nobody in between."""
+    held = [(c, r) for c, r in zip(claims, results, strict=True) if isinstance(r, Hold)]
+    late = {hold: found for (_, hold), found in zip(held, _find(connection, [c for c, _ in held], now), strict=True) if found}
+    release(connection, list(late))
+    return [late.get(r, r) if isinstance(r, Hold) else r for r in results]
 
 
 def _stored(connection: Connection, keys: Iterable[AnswerKey], now: datetime) -> dict[AnswerKey, Answer]:
