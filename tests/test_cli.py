@@ -70,7 +70,7 @@ def test_from_the_inbox_to_the_bill(
 
     assert (data("ingest")["n_new"], data("ingest")["n_new"]) == (5, 0)
     quoted = data("run", "tag-document", "--limit", "3", "--dry-run")
-    assert quoted["n_planned"] == 3 and float(quoted["estimated_cost_usd"]) > 0
+    assert quoted["n_planned"] == 3 and 0 < float(quoted["quote"]["expected_usd"]) < float(quoted["quote"]["high_usd"])
     assert data("run", "tag-document", "--limit", "3")["n_results"] == 3
     assert data("run", "tag-document", "--limit", "3")["n_planned"] == 0
     counts = {row["table"]: row["rows"] for row in data("lake", "tables")}

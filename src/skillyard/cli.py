@@ -9,15 +9,18 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
 
 from skillyard.errors import ConfigError, SkillyardError, UnknownName
 from skillyard.settings import Settings
+
+if TYPE_CHECKING:
+    from skillyard.running.runs import RunPlan
 
 app = typer.Typer(
     help="Skillyard: AI skills over documents in bulk, each call on the cheapest good tier, paid once, accounted for.",
@@ -47,6 +50,13 @@ FirstDay = Annotated[
     datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day; the first of the last day's month by default.")
 ]
 LastDay = Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day; today by default.")]
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise typer.BadParameter(f"{text!r} is not an amount of USD such as 2.50") from None
 
 
 def main() -> None:
@@ -98,10 +108,17 @@ def run(
     reprocess: Annotated[str, typer.Option(help="Results of an older fingerprint: none, stale, all, sample:N.")] = "none",
     retry_rejects: Annotated[str | None, typer.Option(help="Try rejects of this error_kind again, or: any.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="A parameter of the skill as name=value; may be repeated.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and what it may cost; ask nothing.")] = False,
+    budget: Annotated[
+        Decimal | None, typer.Option(parser=_amount, metavar="USD", help="The most this run may cost, beside its team's budgets.")
+    ] = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Only the first 50 pending items: a paid sample for later quotes.")] = False,
+    is_quote: Annotated[
+        bool, typer.Option("--quote", "--dry-run", help="Say what it would cost, between what and how long it would take; write nothing.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve a run whose quote is above the team's threshold.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run one skill over the documents on the lake: plan, route, answer, publish.
+    """Run one skill over the documents on the lake: plan, quote, route, answer, publish.
 
     Only items without a result are asked. Interrupted at any point, run it again: answers that were paid are not paid again.
     """
@@ -123,14 +140,39 @@ def run(
         reprocess=reprocess,
         retry_rejects=retry_rejects,
         parameters=_parameters(settings, skill, param or []),
-        is_dry_run=dry_run,
+        budget_usd=budget,
+        is_probe=probe,
+        is_dry_run=is_quote,
     )
     plan = plan_run(settings, request)
     _say(plan.message)
-    if dry_run or plan.is_empty:
+    if as_json and (is_quote or plan.is_empty):
         _print(plan, as_json)
+    elif is_quote:
+        print(plan.quote.text)
+    if is_quote or plan.is_empty:
         return
+    _say(plan.quote.text)
+    if plan.quote.approval and not yes:
+        _ask_approval(settings, plan)
     _print(run_skill(settings, plan, _say), as_json)
+
+
+def _ask_approval(settings: Settings, plan: "RunPlan") -> None:
+    """Go on when the person at the terminal agrees; otherwise the run is given up and ConfigError says how it can be approved."""
+    from skillyard.running.plan import approve_plan, decline_plan
+
+    is_approved = False
+    try:
+        is_approved = sys.stdin.isatty() and typer.confirm("Go on?", err=True)
+    finally:
+        if not is_approved:
+            decline_plan(settings, plan, "the command line")
+    if not is_approved:
+        raise ConfigError(
+            f"not approved, nothing was asked: {plan.quote.approval}. Approve it with --yes, or begin with --probe or --limit."
+        )
+    approve_plan(settings, plan)
 
 
 @skills_app.command("list")

@@ -97,7 +97,7 @@ async def answer_item(item: RoutedItem, skill: Skill, plan: RunPlan, profile: Pr
     return Outcome("reject", asked[-1], "", None, failure.kind, failure.message[:500], *n)
 
 
-def make_request(tier: str, item: RoutedItem, skill: Skill, plan: RunPlan, profile: Profile) -> Request:
+def make_request(tier: str, item: Item, skill: Skill, plan: RunPlan, profile: Profile) -> Request:
     """Return what is asked for an item on a tier, live or in a batch."""
     return Request(
         run_id=plan.run_id,

@@ -297,9 +297,7 @@ def _bound(load: Load, reach: Reach, call_prices: Mapping[str, CallPrice], profi
     return Estimate(load.tier, "worst_case", 0, Range(expected, low, most), {load.tier: float(load.n_items)})
 
 
-def duration_s(
-    estimates: Sequence[Estimate], tokens_per_call: Mapping[str, float], history: History, reach: Reach, profile: Profile
-) -> tuple[float, bool]:
+def duration_s(estimates: Sequence[Estimate], tokens_per_call: int, history: History, reach: Reach, profile: Profile) -> tuple[float, bool]:
     """Return how long the calls take at the deployments' limits, and whether that is a bound because a latency is not known."""
     slowest, is_bound = 0.0, False
     for tier in TIERS:
@@ -308,15 +306,15 @@ def duration_s(
             continue
         latency_s = history.latency_s.get(tier, reach.timeout_s)
         is_bound |= tier not in history.latency_s
-        per_s = sum(_calls_per_s(d, max(latency_s, 0.001), tokens_per_call[tier]) for d in profile.deployments(tier))
+        per_s = sum(_calls_per_s(d, max(latency_s, 0.001), tokens_per_call) for d in profile.deployments(tier))
         slowest = max(slowest, n_calls / per_s + latency_s)
     return slowest, is_bound
 
 
-def _calls_per_s(deployment: Deployment, latency_s: float, n_tokens: float) -> float:
+def _calls_per_s(deployment: Deployment, latency_s: float, n_tokens: int) -> float:
     limits = [deployment.concurrency / latency_s]
     if deployment.rpm is not None:
         limits.append(deployment.rpm / 60)
     if deployment.tpm is not None:
-        limits.append(deployment.tpm / 60 / max(n_tokens, 1.0))
+        limits.append(deployment.tpm / 60 / max(n_tokens, 1))
     return min(limits)

@@ -4,28 +4,31 @@ Everything that can be refused is refused here, before a call is paid: unknown n
 or price, another run at work.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skillyard.costs.prices import PriceBook, Usage, load_prices
+from skillyard.costs.prices import load_prices
 from skillyard.errors import ConfigError, UnknownName
+from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import mark_stale
 from skillyard.lake.read import read
-from skillyard.profiles import Profile, load_profile
+from skillyard.profiles import load_profile
 from skillyard.running.items import ITEM_SCHEMA, Item, find_items
 from skillyard.running.lanes import check_lane
-from skillyard.running.lease import release_lease, take_lease
-from skillyard.running.runs import PlanRequest, RunPlan, Workspace, check_ready, cli_owner, results_of, run_key
+from skillyard.running.lease import LEASE_TTL, release_lease, renew_lease, take_lease
+from skillyard.running.limits import APPROVAL_WAIT, PROBE_ITEMS
+from skillyard.running.quote import NO_QUOTE
+from skillyard.running.quoter import Quoter
+from skillyard.running.runs import PlanRequest, RunPlan, Workspace, check_ready, cli_owner, results_of, run_key, run_lease
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, Skill
 from skillyard.skills.enabled import load_enabled
-from skillyard.skills.teams import check_teams, load_teams
+from skillyard.skills.teams import Team, check_teams, find_team, load_teams
 from skillyard.tokens import estimate_tokens
 
 
@@ -42,7 +45,7 @@ class Done:
 class Selection:
     """The items of one run."""
 
-    n_applicable: int
+    applicable: list[Item]
     selected: list[Item]
     planned: list[Item]
     stale: list[Item]
@@ -53,23 +56,19 @@ class Selection:
 def plan_run(settings: Settings, request: PlanRequest) -> RunPlan:
     """Write the run's items to the lake and return what it will do. Nothing to do is a plan too: ``is_empty``."""
     space = Workspace.open(settings, request.skill)
-    profile = load_profile(settings.profile, settings.include)
-    prices = load_prices(settings)
     team = check_request(request, space.skill, settings)
-    check_ready(space.skill, profile, prices)
-    check_lane(request.lane, space.skill, profile, prices, datetime.now(UTC))
     fingerprint = space.skill.fingerprint(request.parameters)
     owner = cli_owner() if request.dag_id == "cli" else f"airflow:{request.dag_id}"
-    lease = f"skill.{request.skill} on {settings.lake}"
     if request.is_dry_run:
-        return _make_plan(request, space.skill, profile, prices, _select(space, request, fingerprint), team, fingerprint, lease, owner)
+        return _make_plan(space, request, _select(space, request, fingerprint), team, fingerprint, owner)
     space.lake.check_writable()
     if space.lake.has(f"{run_key(request.skill, request.run_id)}/plan.json"):
         raise ConfigError(f"the run {request.run_id!r} of {request.skill} exists: a run is planned once. Give the new one another run_id.")
+    lease = run_lease(request.skill, settings.lake)
     take_lease(space.state, lease, owner)
     try:
         selection = _select(space, request, fingerprint)
-        plan = _make_plan(request, space.skill, profile, prices, selection, team, fingerprint, lease, owner)
+        plan = _make_plan(space, request, selection, team, fingerprint, owner)
         if not space.skill.cosmetic:
             mark_stale(space.lake, results_of(space.skill), fingerprint)
         if not plan.is_empty:
@@ -83,13 +82,37 @@ def plan_run(settings: Settings, request: PlanRequest) -> RunPlan:
     return plan
 
 
-def check_request(request: PlanRequest, skill: Skill, settings: Settings) -> str:
+def hold_plan(settings: Settings, plan: RunPlan) -> None:
+    """Keep the run's lease while a person may still approve it."""
+    renew_lease(open_state(settings.state), plan.lease, plan.lease_owner, datetime.now(UTC) + APPROVAL_WAIT + LEASE_TTL)
+
+
+def approve_plan(settings: Settings, plan: RunPlan) -> None:
+    """Go on with a run that waited for a person; RunLocked when it waited for too long and another run is at work by now."""
+    take_lease(open_state(settings.state), plan.lease, plan.lease_owner)
+
+
+def decline_plan(settings: Settings, plan: RunPlan, who: str) -> None:
+    """Give up a planned run that nobody approved: it stays on the lake as declined, its lease is free, nothing was asked."""
+    Lake(settings.lake).write_json(_declined_key(plan.run_key), {"by": who, "at": datetime.now(UTC).isoformat()})
+    release_lease(open_state(settings.state), plan.lease, plan.lease_owner)
+
+
+def declined_by(settings: Settings, run_key: str) -> str | None:
+    """Return who declined a planned run, or None."""
+    lake = Lake(settings.lake)
+    return str(lake.read_json(_declined_key(run_key))["by"]) if lake.has(_declined_key(run_key)) else None
+
+
+def _declined_key(run_key: str) -> str:
+    return f"{run_key}/declined.json"
+
+
+def check_request(request: PlanRequest, skill: Skill, settings: Settings) -> Team:
     """Return the team that pays, or raise for a value that is not allowed."""
     teams = load_teams(settings.include / "teams.yaml")
     check_teams(teams, Catalogue(settings.include).names())
-    team = request.team or skill.owner
-    if team not in teams:
-        raise UnknownName("team", team, teams)
+    team = find_team(teams, request.team or skill.owner)
     if request.first_tier is not None and request.first_tier not in skill.lanes:
         raise UnknownName(f"first tier for {skill.name}", request.first_tier, skill.lanes)
     mode, _, n = request.reprocess.partition(":")
@@ -98,6 +121,12 @@ def check_request(request: PlanRequest, skill: Skill, settings: Settings) -> str
     for name, value in (("limit", request.limit), ("shard_items", request.shard_items)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} is {value}: it has to be 1 or more.")
+    budget = request.budget_usd
+    if budget is not None and (not budget.is_finite() or budget <= 0 or budget != round(budget, 12)):
+        raise ConfigError(f"budget is {budget}: it has to be an amount of USD above 0, with at most 12 places.")
+    profile, prices = load_profile(settings.profile, settings.include), load_prices(settings)
+    check_ready(skill, profile, prices)
+    check_lane(request.lane, skill, profile, prices, datetime.now(UTC))
     return team
 
 
@@ -114,10 +143,12 @@ def _select(space: Workspace, request: PlanRequest, fingerprint: str) -> Selecti
         if i.item_id in again
         or (i.item_id not in done.fingerprints and (i.item_id not in done.rejected or _is_retried(request, done.rejected[i.item_id])))
     ]
+    if request.is_probe:
+        planned = planned[:PROBE_ITEMS]
     ids = {i.item_id for i in planned}
     n_done = sum(i.item_id in done.fingerprints and i.item_id not in ids for i in selected)
     n_rejected = sum(i.item_id in done.rejected and i.item_id not in ids for i in selected)
-    return Selection(len(items), selected, planned, stale, n_done, n_rejected)
+    return Selection(items, selected, planned, stale, n_done, n_rejected)
 
 
 def _limit(space: Workspace, request: PlanRequest, items: list[Item]) -> list[Item]:
@@ -158,62 +189,50 @@ def _is_retried(request: PlanRequest, error_kind: str) -> bool:
     return request.retry_rejects in ("any", error_kind)
 
 
-def _make_plan(
-    request: PlanRequest,
-    skill: Skill,
-    profile: Profile,
-    prices: PriceBook,
-    selection: Selection,
-    team: str,
-    fingerprint: str,
-    lease: str,
-    owner: str,
-) -> RunPlan:
-    cost = estimate_cost(skill, profile, prices, selection.planned, request)
-    quote = estimate_cost(skill, profile, prices, selection.stale, request)
-    return RunPlan(
+def _make_plan(space: Workspace, request: PlanRequest, selection: Selection, team: Team, fingerprint: str, owner: str) -> RunPlan:
+    plan = RunPlan(
         run_key=run_key(request.skill, request.run_id),
         run_id=request.run_id,
         dag_id=request.dag_id,
         skill=request.skill,
-        kind=skill.kind,
+        kind=space.skill.kind,
         fingerprint=fingerprint,
-        team=team,
+        team=team.name,
         first_tier=request.first_tier,
         deadline=request.deadline.isoformat() if request.deadline else None,
         lane=request.lane,
         parameters=dict(request.parameters),
         shard_items=request.shard_items,
-        n_applicable=selection.n_applicable,
+        n_applicable=len(selection.applicable),
         n_selected=len(selection.selected),
         n_done=selection.n_done,
         n_rejected=selection.n_rejected,
         n_stale=len(selection.stale),
         n_planned=len(selection.planned),
-        estimated_cost_usd=str(cost),
-        reprocess_quote_usd=str(quote),
-        lease=lease,
+        quote=replace(NO_QUOTE, n_items=len(selection.planned)),
+        reprocess_quote_usd="0",
+        lease=run_lease(request.skill, space.settings.lake),
         lease_owner=owner,
-        message=_message(request, selection, cost, quote),
+        message="",
+        budget_usd=None if request.budget_usd is None else f"{request.budget_usd:f}",
     )
+    if space.skill.kind != "library" and (selection.planned or selection.stale):
+        plan = _quoted(space, request, selection, team, plan)
+    return replace(plan, message=_message(request, plan))
 
 
-def estimate_cost(skill: Skill, profile: Profile, prices: PriceBook, items: Iterable[Item], request: PlanRequest) -> Decimal:
-    """Return an estimate: every item once, on the dearest deployment of its first tier, with a full-length answer.
-
-    Models priced by time are taken at 250 tokens read and 65 written a second, measured on two cores.
-    """
-    if skill.kind == "library":
-        return Decimal(0)
-    tier = request.first_tier or skill.tier_default
-    n_prompt = _n_prompt_tokens(skill, request)
-    n_items, n_input = 0, 0
-    for item in items:
-        n_items, n_input = n_items + 1, n_input + n_prompt + estimate_tokens(item.text)
-    n_output = n_items * skill.limits.output_tokens
-    usage = Usage(input_tokens=n_input, output_tokens=n_output, compute_s=Decimal(n_input) / 250 + Decimal(n_output) / 65)
-    now = datetime.now(UTC)
-    return max(prices.cost(d.model, usage, now).usd for d in profile.deployments(tier))
+def _quoted(space: Workspace, request: PlanRequest, selection: Selection, team: Team, plan: RunPlan) -> RunPlan:
+    """Return the plan with its quote; a hard budget under which no call could be made is refused."""
+    profile, prices = load_profile(space.settings.profile, space.settings.include), load_prices(space.settings)
+    quoter = Quoter.open(space, plan, team, profile, prices, selection.applicable)
+    planned, stale = quoter.route(selection.planned), quoter.route(selection.stale)
+    quoter.check_budgets(planned)
+    return replace(
+        plan,
+        quote=quoter.quote(len(selection.planned), planned, request.is_probe),
+        reprocess_quote_usd=quoter.quote(len(selection.stale), stale).expected_usd,
+        learned_max_tokens=dict(quoter.history.learned_max_tokens),
+    )
 
 
 def _n_prompt_tokens(skill: Skill, request: PlanRequest) -> int:
@@ -221,18 +240,17 @@ def _n_prompt_tokens(skill: Skill, request: PlanRequest) -> int:
     return sum(estimate_tokens(m["content"]) for m in skill.messages("", request.parameters))
 
 
-def _message(request: PlanRequest, selection: Selection, cost: Decimal, quote: Decimal) -> str:
+def _message(request: PlanRequest, plan: RunPlan) -> str:
     """Return one sentence for the log and the terminal."""
-    n = len(selection.planned)
-    said = [f"{request.skill}: {selection.n_applicable} items apply, {len(selection.selected)} selected"]
-    said.append(f"{n} to answer, for about ${cost:.6f} on the first tier" if n else "nothing is pending, no call is made")
-    if selection.stale and request.reprocess == "none" and not request.force:
+    said = [f"{request.skill}: {plan.n_applicable} items apply, {plan.n_selected} selected"]
+    said.append(f"{plan.n_planned} to answer" if plan.n_planned else "nothing is pending, no call is made")
+    if plan.n_stale and request.reprocess == "none" and not request.force:
         said.append(
-            f"{len(selection.stale)} results are stale (made before the skill was edited) and stay: "
-            f"--reprocess stale would ask them again for about ${quote:.6f}"
+            f"{plan.n_stale} results are stale (made before the skill was edited) and stay: "
+            f"--reprocess stale would ask them again for about ${plan.reprocess_quote_usd}"
         )
-    if selection.n_rejected and not request.retry_rejects:
-        said.append(f"{selection.n_rejected} rejects are final for this fingerprint (--retry-rejects KIND tries them again)")
+    if plan.n_rejected and not request.retry_rejects:
+        said.append(f"{plan.n_rejected} rejects are final for this fingerprint (--retry-rejects KIND tries them again)")
     return "; ".join(said) + "."
 
 

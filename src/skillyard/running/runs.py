@@ -20,6 +20,7 @@ from skillyard.lake.results import results_table
 from skillyard.lake.tables import Table
 from skillyard.profiles import Deployment, Profile
 from skillyard.running.limits import SHARD_ITEMS
+from skillyard.running.quote import Quote
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, Skill
 from skillyard.skills.teams import find_team, load_teams
@@ -55,6 +56,8 @@ class PlanRequest:
     shard_items: int = SHARD_ITEMS
     budget_usd: Decimal | None = None
     """The most this run may cost, beside its team's budgets."""
+    is_probe: bool = False
+    """Only the first pending items, a few: a paid sample that gives the skill a history."""
     is_dry_run: bool = False
     """Only say what would be done: nothing is written, no lease is taken."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -83,10 +86,9 @@ class RunPlan:
     n_stale: int
     """Selected items whose result was made by an older fingerprint."""
     n_planned: int
-    estimated_cost_usd: str
-    """Every planned item once on its first tier, with a full-length answer."""
+    quote: Quote
     reprocess_quote_usd: str
-    """The same for the stale items, which are left alone unless asked for."""
+    """What is expected for the stale items, which are left alone unless asked for."""
     lease: str
     lease_owner: str
     message: str
@@ -112,7 +114,8 @@ class RunPlan:
     @classmethod
     def load(cls, lake: Lake, run_key: str) -> "RunPlan":
         """Read it back in a later task."""
-        return cls(**lake.read_json(f"{run_key}/plan.json"))
+        value = lake.read_json(f"{run_key}/plan.json")
+        return cls(**{**value, "quote": Quote.load(value["quote"])})
 
 
 @dataclass(frozen=True, slots=True)
