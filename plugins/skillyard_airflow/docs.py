@@ -11,6 +11,8 @@ SKILL_DOC = """
   holds the lease. Its last log line says which, and what to do. Nothing was paid.
 - **A lane is red**: a whole shard failed. What it had paid for is kept. `publish` has committed the other shards, and the
   shard's items are pending: clear the failed task, or trigger the DAG again, and only what is missing is asked.
+- **lane_batch is deferred**: a provider works on a batch, for up to a day and at a discount; its log says until when it is waited for.
+  What the batch does not answer is asked live. Cleared or retried, the task goes back to the batch that is paid for.
 - **publish is red**: the results broke an expectation. Its log names it, with sample rows; the tables stand as they were.
 - **finish is red**: items are left pending through failure; it counts them by reason.
 - **Where the tables are**: `<lake>/results/{name}/v{major}`, given up on: `<lake>/rejects`, every call: `<lake>/llm_calls`;

@@ -133,6 +133,10 @@ def _resolve(tier: str, spec: DeploymentSpec, path: Path, env: Mapping[str, str]
     base = spec.api_base or (env.get(spec.api_base_env) if spec.api_base_env else None)
     if spec.api_base_env and not base:
         raise ConfigError(f"{path}: deployment {spec.name!r} needs {spec.api_base_env}: set it to the endpoint's address.")
+    if spec.batch and not spec.model.startswith("openai/"):
+        raise ConfigError(
+            f"{path}: deployment {spec.name!r}: batch: true is for OpenAI-compatible endpoints (openai/…), not for {spec.model}: remove it."
+        )
     return Deployment(
         name=spec.name,
         tier=tier,

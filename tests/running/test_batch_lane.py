@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -30,6 +29,7 @@ from skillyard.running.route import lane_shards, route_run
 from skillyard.running.runs import PlanRequest, RunPlan
 from skillyard.settings import Settings
 from tests.conftest import ROOT
+from tests.running.batching import check_bill, lanes, ledger, with_batches
 from tests.running.lake_of import mails, publish_texts
 from tests.simulator import Simulator
 
@@ -44,16 +44,6 @@ def batching(settings: Settings, simulator: Simulator, tmp_path: Path) -> Settin
     return with_batches(settings, tmp_path)
 
 
-def with_batches(settings: Settings, folder: Path, **changes: Any) -> Settings:
-    """Return settings with the simulator's profile, every deployment of it offering batches."""
-    profile = yaml.safe_load(Path(settings.profile).read_text())
-    for deployments in profile["tiers"].values():
-        deployments[0] |= {"batch": True, **changes}
-    (folder / "batching.yaml").write_text(yaml.safe_dump(profile))
-    shutil.copy(Path(settings.profile).with_name("prices.csv"), folder)
-    return replace(settings, profile=str(folder / "batching.yaml"))
-
-
 def plan(settings: Settings, run_id: str = "r1", **options: object) -> RunPlan:
     """Plan as one DAG does, so that a later run takes over from one that died."""
     return plan_run(settings, PlanRequest(**({"skill": SKILL, "run_id": run_id, "dag_id": f"skill.{SKILL}", "lane": "batch"} | options)))
@@ -61,25 +51,6 @@ def plan(settings: Settings, run_id: str = "r1", **options: object) -> RunPlan:
 
 def go(settings: Settings, run_id: str = "r1", say: Callable[[str], None] = print, **options: object) -> RunReport:
     return run_skill(settings, plan(settings, run_id, **options), say)
-
-
-def ledger(settings: Settings) -> list[dict[str, Any]]:
-    return read(Lake(settings.lake), "llm_calls").to_pylist()
-
-
-def check_bill(settings: Settings, simulator: Simulator) -> None:
-    """The bill is the settled ledger, line by line and to the last decimal, plus exactly the unknown calls."""
-    calls, lines = ledger(settings), simulator.bill()["lines"]
-    billed = {line["call_id"]: (line["lane"], Decimal(line["amount_usd"])) for line in lines}
-    assert len(billed) == len(lines), "no call is billed twice"
-    unknown = {c["call_id"] for c in calls if c["status"] == "unknown"}
-    settled = {c["call_id"]: (c["lane"], c["cost_usd"]) for c in calls if c["status"] == "settled"}
-    assert {call_id: line for call_id, line in billed.items() if call_id not in unknown} == settled
-
-
-def lanes(settings: Settings) -> Counter[tuple[str, str]]:
-    """Count the ledger's rows by lane and status."""
-    return Counter((c["lane"], c["status"]) for c in ledger(settings))
 
 
 def test_a_batch_answers_every_item_at_half_the_price(batching: Settings, simulator: Simulator) -> None:
@@ -273,6 +244,12 @@ def test_a_batch_that_nobody_offers_is_refused_before_any_call(settings: Setting
     with pytest.raises(UnknownName, match="unknown lane 'bulk'"):
         plan(settings, lane="bulk")
     assert simulator.calls() == []
+
+
+def test_only_an_openai_compatible_deployment_may_say_that_it_offers_batches(batching: Settings) -> None:
+    Path(batching.profile).write_text(Path(batching.profile).read_text().replace("openai/sim-expert", "anthropic/claude-opus-5"))
+    with pytest.raises(ConfigError, match=r"OpenAI-compatible.*not for anthropic/claude-opus-5"):
+        plan(batching)
 
 
 def test_a_provider_that_does_not_take_files_now_is_asked_again_and_pays_once(batching: Settings, simulator: Simulator) -> None:
