@@ -98,7 +98,7 @@ NO_QUOTE = Quote(0, 0, 0, "free", 0, "0", "0", "0", (), (), 0.0, False, None)
 
 def usd(amount: float) -> str:
     """Return an estimate as text with six digits."""
-    return f"{Decimal(f'{amount:.5e}'):f}"
+    return f"{Decimal(f'{amount:.5e}').normalize():f}"
 
 
 def _span(quoted: Quote | TierQuote) -> str:
