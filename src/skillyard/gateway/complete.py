@@ -167,7 +167,10 @@ class Gateway:
         except CallFailed as failure:
             status = "unknown" if failure.is_billed_unknown else "failed"
             await self._journal.close(Closed(call_id, sent.begun, status, failure.kind, _ms_since(started)))
-            await (self._endpoints.failed(slot, failure.kind) if failure.can_retry else self._endpoints.succeeded(slot, None))
+            if failure.can_retry:
+                await self._endpoints.failed(slot, failure.kind, failure.retry_after_s)
+            else:
+                await self._endpoints.succeeded(slot, None)
             _raise_if_final(failure, slot.deployment)
             asking.tried.add(slot.deployment.name)
             raise
@@ -213,7 +216,7 @@ class Gateway:
 
     async def _pause(self, asking: _Asking) -> None:
         """Wait before the same endpoints are asked again; another endpoint of the tier is asked at once."""
-        if len(asking.tried) < len(self._profile.deployments(asking.request.tier)) or len(asking.failed) == ATTEMPTS_PER_REQUEST:
+        if self._endpoints.has_others(asking.request.tier, asking.tried) or len(asking.failed) == ATTEMPTS_PER_REQUEST:
             return
         asking.tried.clear()
         await asyncio.sleep(_delay_s(len(asking.failed), asking.failed[-1].retry_after_s))

@@ -4,6 +4,7 @@ The shared part of it stands in ``limits``; this process exchanges news with it 
 """
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -20,9 +21,12 @@ from skillyard.profiles import Deployment, Profile
 
 EXCHANGE_EVERY_S = 1.0
 EXCHANGE_GAP_S = 0.1
-ALLOWANCE_TTL = timedelta(seconds=2)
+ALLOWANCE_TTL = timedelta(seconds=1)
 PATIENCE = timedelta(seconds=30)
 """How long requests wait for a tier whose endpoints are all down, counted from when the last of them went down."""
+REST_S = 0.5
+"""How long an endpoint is left alone after a 429 that does not say for how long."""
+LONGEST_REST_S = 30.0
 UNHEALTHY = frozenset({"timed_out", "connection", "server_error", "unreadable_reply"})
 TROUBLED = frozenset({"timed_out", "rate_limited"})
 
@@ -39,6 +43,8 @@ class Endpoint:
 
     deployment: Deployment
     n_in_flight: int = 0
+    n_in_flight_peak: int = 0
+    """The most since the shared limits were last asked."""
     n_slots: int = 0
     n_requests: int = 0
     n_tokens: int = 0
@@ -49,6 +55,9 @@ class Endpoint:
     is_troubled: bool = False
     has_answered: bool = False
     is_probing: bool = False
+    refused_since: datetime | None = None
+    """It has answered 429 since then, and nothing else."""
+    rests_until: datetime = EPOCH
     health: Health = field(default_factory=lambda: Health(0, None, None))
 
     @property
@@ -61,9 +70,17 @@ class Endpoint:
         """Its circuit is open: it is not asked but by probes."""
         return self.health.open_until is not None
 
+    def is_up(self, now: datetime) -> bool:
+        """Say whether it is asked at all: its circuit is closed, and it has not asked to be left alone."""
+        return not self.is_open and now >= self.rests_until
+
+    def down_since(self, now: datetime) -> datetime | None:
+        """Return since when it has not answered, if it is not asked for that reason."""
+        return None if self.is_up(now) else self.health.down_since or self.refused_since
+
     def is_ready(self, now: datetime, n_tokens: int) -> bool:
         """Say whether a request of so many tokens may go there now."""
-        if self.is_open or self.n_in_flight >= self.n_slots:
+        if not self.is_up(now) or self.n_in_flight >= self.n_slots:
             return False
         d = self.deployment
         if d.rpm is None and d.tpm is None:
@@ -78,6 +95,7 @@ class Endpoint:
     def take(self, n_tokens: int) -> None:
         """Count a request that is about to leave."""
         self.n_in_flight += 1
+        self.n_in_flight_peak = max(self.n_in_flight_peak, self.n_in_flight)
         self.n_requests -= 1
         self.n_tokens -= n_tokens
 
@@ -85,18 +103,29 @@ class Endpoint:
         """Average the latency; the best one is forgotten slowly, so that an endpoint may become slower for good."""
         self.latency_s = seconds if not self.latency_s else 0.9 * self.latency_s + 0.1 * seconds
         self.best_latency_s = min(self.best_latency_s * 1.001 or seconds, self.latency_s)
-        self.has_answered = True
+        self.has_answered, self.refused_since = True, None
+
+    def note_refusal(self, retry_after_s: float | None, now: datetime) -> None:
+        """Leave it alone for as long as it asks after a 429, each process a little longer than that."""
+        rest_s = min(REST_S if retry_after_s is None else retry_after_s, LONGEST_REST_S) + random.uniform(0, REST_S)
+        self.rests_until = max(self.rests_until, now + timedelta(seconds=rest_s))
+        self.refused_since = self.refused_since or now
 
     def wish(self, n_waiting: int, n_tokens_each: int, now: datetime) -> Wish:
-        """Return what to tell and to ask the shared limits, and begin to look anew."""
+        """Return what to tell and to ask the shared limits, and begin to look anew.
+
+        Until they answer, requests may only take the place of others: a free slot may go to another process now.
+        """
         d = self.deployment
         if now >= self.allowance_ends:
             self.n_requests = self.n_tokens = 0
         is_short = n_waiting > 0 and self.n_in_flight >= self.n_slots and self.has_answered and self.latency_s < 2 * self.best_latency_s
         n_requests = max(0, n_waiting - max(0, self.n_requests))
-        rest = (self.n_in_flight, self.n_in_flight + n_waiting, n_requests, n_requests * n_tokens_each)
+        n_wanted = max(self.n_in_flight_peak, self.n_in_flight + n_waiting)
+        rest = (self.n_in_flight, n_wanted, n_requests, n_requests * n_tokens_each)
         made = Wish(self.name, d.concurrency, d.rpm, d.tpm, *rest, is_troubled=self.is_troubled, is_short=is_short)
         self.is_troubled = self.has_answered = False
+        self.n_slots = self.n_in_flight_peak = self.n_in_flight
         return made
 
     def accept(self, grant: Grant, now: datetime) -> None:
@@ -134,9 +163,9 @@ class Endpoints:
         self._error: Exception | None = None
 
     async def acquire(self, tier: str, n_tokens: int, tried: set[str]) -> Slot:
-        """Wait for a slot at the least busy endpoint, of a deployment that is not in ``tried`` if there is any; TierDown when none comes.
+        """Wait for a slot at the least busy endpoint; TierDown when none comes.
 
-        Give it back by ``succeeded``, ``failed`` or ``unused``.
+        A deployment in ``tried`` is asked only if no other is up. Give the slot back by ``succeeded``, ``failed`` or ``unused``.
         """
         deployments = self._tiers[tier]
         self._start(tier)
@@ -147,8 +176,9 @@ class Endpoints:
             now = datetime.now(UTC)
             found = await self._probe(tier, tried, now)
             if found is None:
-                ready = [(d, e) for d, e in deployments if e.is_ready(now, n_tokens)]
-                found = min(ready, key=lambda pair: (pair[0].name in tried, pair[1].busyness()), default=None)
+                others = [(d, e) for d, e in deployments if d.name not in tried and e.is_up(now)]
+                ready = [(d, e) for d, e in others or deployments if e.is_ready(now, n_tokens)]
+                found = min(ready, key=lambda pair: pair[1].busyness(), default=None)
             if found is not None:
                 found[1].take(n_tokens)
                 return Slot(*found, n_tokens)
@@ -166,15 +196,16 @@ class Endpoints:
             await self._run(lambda connection: limits.note_success(connection, endpoint.name))
             self._wake_all()
 
-    async def failed(self, slot: Slot, kind: str) -> None:
+    async def failed(self, slot: Slot, kind: str, retry_after_s: float | None = None) -> None:
         """Give a slot back after a failure that may be the endpoint's."""
-        endpoint = slot.endpoint
+        endpoint, now = slot.endpoint, datetime.now(UTC)
         if kind in TROUBLED:
             endpoint.is_troubled = True
             self._is_short.set()
+        if kind == "rate_limited":
+            endpoint.note_refusal(retry_after_s, now)
         self._free(endpoint)
         if kind in UNHEALTHY:
-            now = datetime.now(UTC)
             endpoint.health = await self._run(lambda connection: limits.note_failure(connection, endpoint.name, now))
 
     def unused(self, slot: Slot) -> None:
@@ -182,6 +213,11 @@ class Endpoints:
         slot.endpoint.n_requests += 1
         slot.endpoint.n_tokens += slot.n_tokens
         self._free(slot.endpoint)
+
+    def has_others(self, tier: str, tried: set[str]) -> bool:
+        """Say whether the tier has a deployment beside those tried that is asked at all now."""
+        now = datetime.now(UTC)
+        return any(d.name not in tried and e.is_up(now) for d, e in self._tiers[tier])
 
     async def stop(self) -> None:
         """Give the process's shares back."""
@@ -276,6 +312,6 @@ def _wake(waiting: deque[asyncio.Future[None]], n: int) -> None:
 
 
 def _raise_if_down(tier: str, endpoints: list[Endpoint], now: datetime) -> None:
-    since = [e.health.down_since for e in endpoints if e.is_open and e.health.down_since is not None]
+    since = [moment for e in endpoints if (moment := e.down_since(now)) is not None]
     if len(since) == len(endpoints) and now - max(since) >= PATIENCE:
         raise TierDown(f"{tier}: no endpoint has answered since {max(since):%H:%M:%S} UTC ({', '.join(e.name for e in endpoints)})")

@@ -1,13 +1,13 @@
 """What all processes share of an endpoint, in transactions: slots, rates, and the circuit breaker.
 
 *Slots.* ``allowed`` is how many requests the endpoint gets at once, over all processes: a quarter of its configured concurrency at
-first, one thirty-second more whenever a process has used all its slots and the latency held, half as many after a 429 or a timeout,
-at most once a second. Each process holds a share, fair by what each would like; the share of one that is not heard of for ten
-seconds is free again.
+first, one thirty-second more whenever a process has used all its slots and the latency held, half as many after a 429 or a timeout:
+after that nothing changes for a second. Each process holds a share, fair by what each would like; the share of one that is not heard
+of for ten seconds is free again.
 
 *Rates.* ``requests_at`` and ``tokens_at`` are the clocks of the generic cell rate algorithm: each request moves a clock on by its
-cost, and may leave while the clock is less than a burst ahead. The rate is set so that burst and rate together never pass the limit
-in any minute. Source: https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
+cost, and may leave while the clock is less than a burst ahead. The rate is set so that burst, rate and what was granted before
+and arrives late together never pass the limit in any minute. Source: https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
 
 *Circuit breaker.* Five failures without a success between them, in whichever processes, open it: nobody asks until the cooldown is
 over, then one process sends one request. Source: https://martinfowler.com/bliki/CircuitBreaker.html
@@ -25,6 +25,8 @@ from skillyard.gateway.state import ENDPOINTS, SHARES
 
 SHARE_TTL = timedelta(seconds=10)
 BURST_S = 2.0
+LAG_S = 2.0
+"""From a grant to the request's arrival, at most: a second as an allowance, the rest on its way."""
 COOLDOWN = timedelta(seconds=5)
 FAILURES_TO_OPEN = 5
 RAISE_EVERY = timedelta(seconds=0.1)
@@ -136,11 +138,11 @@ def _exchange_one(connection: Connection, owner: str, wish: Wish, now: datetime)
 
 
 def _adapt(wish: Wish, allowed: int, changed_at: datetime, now: datetime) -> tuple[int, datetime]:
-    """Return how many requests at once are allowed from now on, and when that last changed."""
+    """Return how many requests at once are allowed from now on, and from when on that may change again."""
     adapted = min(allowed, wish.concurrency)
-    if wish.is_troubled and now - changed_at >= HALVE_EVERY:
-        adapted = max(1, adapted // 2)
-    elif not wish.is_troubled and wish.is_short and now - changed_at >= RAISE_EVERY:
+    if wish.is_troubled and now >= changed_at:
+        return max(1, adapted // 2), now + HALVE_EVERY
+    if not wish.is_troubled and wish.is_short and now - changed_at >= RAISE_EVERY:
         adapted = min(wish.concurrency, adapted + max(1, wish.concurrency // 32))
     return adapted, (now if adapted != allowed else changed_at)
 
@@ -150,7 +152,7 @@ def _draw(clock: datetime, per_minute: int | None, n_wanted: int, largest: int, 
     if per_minute is None or n_wanted == 0:
         return clock, n_wanted
     burst_s = max(BURST_S, 60 / per_minute)
-    unit_s = (60 + burst_s) / per_minute
+    unit_s = (60 + burst_s + LAG_S) / per_minute
     begin = max(clock, now)
     n = min(n_wanted, floor((burst_s - (begin - now).total_seconds()) / unit_s + 1e-9))
     if n < largest:
