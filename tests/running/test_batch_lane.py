@@ -17,6 +17,7 @@ import yaml
 from sqlalchemy import select
 
 from skillyard.errors import ConfigError, RunIncomplete, UnknownName
+from skillyard.gateway.files import BatchUnavailable
 from skillyard.gateway.state import BATCHES, open_state, reading
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
@@ -215,6 +216,31 @@ def test_a_run_that_is_asked_to_be_live_does_not_wait_for_the_batch_it_finds(bat
     assert report.n_results == N
     assert lanes(batching) == {("batch", "settled"): N // 2, ("batch", "failed"): N // 2, ("live", "settled"): N // 2}
     check_bill(batching, simulator)
+
+
+def test_a_batch_that_never_came_into_being_is_decided_anew(batching: Settings, simulator: Simulator) -> None:
+    simulator.configure(rules=[{"fault": "unavailable", "on": "POST /v1/files"}])
+    [shard] = route(batching, plan(batching))
+    with pytest.raises(BatchUnavailable):
+        submit_shard(batching, shard, print)
+    simulator.configure(rules=[])
+    report = go(batching, "r2", lane="auto")
+    assert report.n_results == N and lanes(batching) == {("batch", "failed"): N, ("live", "settled"): N}
+    check_bill(batching, simulator)
+
+
+def test_what_a_batch_of_another_lake_holds_stays_pending_until_it_is_collected(
+    batching: Settings, simulator: Simulator, tmp_path: Path
+) -> None:
+    other = replace(batching, lake=(tmp_path / "other").as_uri())
+    publish_texts(other, mails(N))
+    [shard] = route(batching, plan(batching))
+    submit_shard(batching, shard, print)
+    report = go(other, "r2", lane="live")
+    assert (report.n_results, report.pending) == (0, {"waiting_for_batch": N})
+    answer_batch(batching, shard, print)
+    assert go(other, "r3", lane="live").n_results == N
+    assert len(simulator.bill()["lines"]) == N
 
 
 def test_a_batch_asked_by_an_older_version_of_the_skill_is_left_alone(batching: Settings, simulator: Simulator, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ and asks live for whatever the batch did not answer.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -16,7 +16,7 @@ from skillyard.gateway.batch_rows import Batch, find_batch
 from skillyard.gateway.files import BatchRefused
 from skillyard.lake.lake import Lake
 from skillyard.profiles import Profile, load_profile
-from skillyard.routing.lane import BATCH_WINDOW, find_offer, live_margin
+from skillyard.routing.lane import BATCH_WINDOW, LEAST_ITEMS, Queue, choose_lane, find_offer, live_margin
 from skillyard.running.answer import RoutedItem, make_request, n_tokens_needed
 from skillyard.running.lanes import queue_of, shard_uri
 from skillyard.running.lease import LEASE_TTL, renew_lease
@@ -66,12 +66,17 @@ class _Shard:
     def tier(self) -> str:
         return self.items[0].tier
 
+    @property
+    def deadline(self) -> datetime | None:
+        return datetime.fromisoformat(self.plan.deadline) if self.plan.deadline else None
+
+    def queue(self) -> Queue:
+        return queue_of(self.space.skill, self.plan, [item.text for item in self.items])
+
     def times(self, created_at: datetime, ends_at: datetime) -> tuple[datetime, datetime]:
         """Return when to stop waiting for a batch and cancel it, and when to stop waiting for its end: what is left then suffices live."""
-        deployments = self.profile.deployments(self.tier)
-        margin = live_margin(queue_of(self.space.skill, self.plan, [item.text for item in self.items]), deployments)
-        deadline = datetime.fromisoformat(self.plan.deadline) if self.plan.deadline else ends_at
-        latest = min(deadline, ends_at) - margin
+        margin = live_margin(self.queue(), self.profile.deployments(self.tier))
+        latest = min(self.deadline or ends_at, ends_at) - margin
         if self.plan.lane == "live":  # an earlier run's batch, and somebody who does not want to wait for it
             now = datetime.now(UTC)
             return now, min(latest, now + CANCEL_TIME)
@@ -135,10 +140,14 @@ def _hand_over(shard: _Shard) -> Batch | None:
     """Prepare a batch of what has to be asked and hand it over; None when that is nothing, or when the provider takes none of it."""
     plan, tier, now = shard.plan, shard.tier, datetime.now(UTC)
     ends_at = now + BATCH_WINDOW + WINDOW_GRACE
-    deployments = shard.profile.deployments(tier)
-    queue = queue_of(shard.space.skill, plan, [item.text for item in shard.items])
+    queue, deployments = shard.queue(), shard.profile.deployments(tier)
+    # Decided once more: a try may come late, a shard may be another run's. That its tier's queue was long enough is known.
+    decision = choose_lane(
+        plan.lane, replace(queue, n_items=max(queue.n_items, LEAST_ITEMS)), deployments, shard.prices, now, shard.deadline
+    )
     offer = find_offer(queue, deployments, shard.prices, now)
-    if offer is None or shard.times(now, ends_at)[0] <= now:
+    if decision.lane == "live" or offer is None:
+        shard.say(f"{plan.skill}: no batch: {decision.reason}")
         return None
     requests = [make_request(tier, item, shard.space.skill, plan, shard.profile) for item in shard.items]
     requests = [r for r in requests if n_tokens_needed(r) <= shard.profile.context_tokens(tier)]
