@@ -34,8 +34,12 @@ class _Work:
     others: list[tuple[Callable[[Connection], Any], asyncio.Future[Any]]] = field(default_factory=list)
 
     def queues(self) -> tuple[list[tuple[Any, asyncio.Future[Any]]], ...]:
-        """Return the queues in the order in which a transaction works through them: what frees budget goes before what asks for it."""
+        """Return all queues."""
         return (self.claims, self.settled, self.closed, self.released, self.others, self.asks)
+
+    def has_money(self) -> bool:
+        """Say whether anything waits beside functions."""
+        return any((self.claims, self.settled, self.closed, self.released, self.asks))
 
 
 class Journal:
@@ -70,7 +74,7 @@ class Journal:
         self._put(self._work.released, hold)
 
     async def run(self, action: Callable[[Connection], T]) -> T:
-        """Run a function of a connection inside the next transaction. It may run again when that has to be repeated."""
+        """Run a function of a connection in a transaction of its own. It may run again when that has to be repeated."""
         result: T = await self._put(self._work.others, action)
         return result
 
@@ -102,11 +106,20 @@ class Journal:
             self._writing = None
 
     def _commit(self, work: _Work) -> list[Sequence[Any]]:
-        """Do all of it in one transaction; a deadlock or a lost race is tried again from the start."""
+        """Return the results, in the order of ``queues``: money in one transaction, each function in one of its own.
+
+        The functions lock other rows, each in an order of its own: together with money, or with each other, they would deadlock.
+        """
+        done = [self._transact(action) for action, _ in work.others]
+        claimed, begun = self._transact(lambda connection: _apply(connection, work, self._limits)) if work.has_money() else ([], [])
+        return [claimed, [None] * len(work.settled), [None] * len(work.closed), [None] * len(work.released), done, begun]
+
+    def _transact(self, action: Callable[[Connection], T]) -> T:
+        """Run a function in a transaction; after a deadlock or a lost race again from the start."""
         for attempt in range(1, TRIES + 1):
             try:
                 with self._engine.begin() as connection:
-                    return _apply(connection, work, self._limits)
+                    return action(connection)
             except OperationalError as error:
                 if attempt == TRIES or error.connection_invalidated:
                     raise _unavailable(error) from None
@@ -116,18 +129,18 @@ class Journal:
         raise AssertionError("unreachable")
 
 
-def _apply(connection: Connection, work: _Work, limits: Limits) -> list[Sequence[Any]]:
-    """Return the results, in the order of ``queues``."""
-    claims, settled, closed, released, others, asks = ([value for value, _ in queue] for queue in work.queues())
+def _apply(connection: Connection, work: _Work, limits: Limits) -> tuple[Sequence[Found | Busy | Hold], Sequence[Begun | Refused | Lost]]:
+    """Return what became of claims and asks. What frees budget goes before what asks for it."""
+    claims, settled, closed, released, _, asks = ([value for value, _ in queue] for queue in work.queues())
+    holds = [*(s.hold for s in settled), *(a.hold for a in asks), *released]
+    ledger.lock_leases(connection, {c.keys[0].lease for c in claims} | {h.lease for h in holds})
     claimed = ledger.claim(connection, claims) if claims else []
     if settled:
         ledger.settle(connection, settled)
     if closed:
         ledger.close(connection, closed)
     ledger.release(connection, released)
-    done = [action(connection) for action in others]
-    begun = ledger.begin(connection, asks, limits) if asks else []
-    return [claimed, [None] * len(settled), [None] * len(closed), [None] * len(released), done, begun]
+    return claimed, ledger.begin(connection, asks, limits) if asks else []
 
 
 def _answer(work: _Work, results: list[Sequence[Any]]) -> None:

@@ -152,6 +152,12 @@ class Closed:
     latency_ms: int
 
 
+def lock_leases(connection: Connection, leases: set[str]) -> None:
+    """Lock all leases that a transaction will read or change, before any budget: all in one order, against deadlocks."""
+    if connection.dialect.name != "sqlite":  # there a transaction excludes all others
+        _held(connection, leases)
+
+
 def claim(connection: Connection, claims: Sequence[Claim]) -> list[Found | Busy | Hold]:
     """Find each answer, or take the lease to ask for it. Found: an unpublished answer of any age, a published one until it expires."""
     now = datetime.now(UTC)
