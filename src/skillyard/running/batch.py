@@ -116,9 +116,9 @@ def finish_shard(settings: Settings, shard_key: str, say: Say) -> ShardReport:
     return run_shard(settings, shard_key, say)
 
 
-def answer_batch(settings: Settings, shard_key: str, say: Say) -> ShardReport:
+def answer_batch(settings: Settings, shard_key: str, say: Say, submitted: Waiting | None = None) -> ShardReport:
     """Work through a shard of the batch lane in this process, waiting for its batch and keeping the run's lease meanwhile."""
-    waiting = submit_shard(settings, shard_key, say)
+    waiting = submitted or submit_shard(settings, shard_key, say)
     while waiting is not None and datetime.now(UTC) < waiting.until:
         hold_run(settings, shard_key, datetime.now(UTC) + LEASE_TTL)
         deployment = gateway.deployment_of(load_profile(settings.profile, settings.include), waiting.tier, waiting.deployment)

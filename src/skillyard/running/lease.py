@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Engine, delete, insert, select, update
 
 from skillyard.errors import RunLocked
+from skillyard.gateway.owner import is_gone
 from skillyard.gateway.state import LEASES
 
 LEASE_TTL = timedelta(minutes=30)
@@ -12,13 +13,16 @@ LEASE_TTL = timedelta(minutes=30)
 
 
 def take_lease(engine: Engine, name: str, owner: str) -> None:
-    """Take or renew a lease. An owner gets its own back at once; somebody else's is RunLocked until it expires."""
+    """Take or renew a lease. An owner gets its own back at once, and so does everybody that of a command line which was killed here.
+
+    Somebody else's is RunLocked until it expires.
+    """
     now = datetime.now(UTC)
     with engine.begin() as connection:
         held = connection.execute(select(LEASES).where(LEASES.c.name == name).with_for_update()).mappings().first()
         if held is None:
             connection.execute(insert(LEASES).values(name=name, owner=owner, token=1, expires_at=now + LEASE_TTL))
-        elif held["owner"] == owner or held["expires_at"] <= now:
+        elif held["owner"] == owner or held["expires_at"] <= now or is_gone(held["owner"].removeprefix("cli:")):
             values = {"owner": owner, "token": held["token"] + 1, "expires_at": now + LEASE_TTL}
             connection.execute(update(LEASES).where(LEASES.c.name == name).values(**values))
         else:

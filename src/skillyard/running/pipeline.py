@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from skillyard.gateway.files import BatchUnavailable
 from skillyard.lake.lake import Lake
-from skillyard.running.batch import answer_batch, submit_shard
+from skillyard.running.batch import Waiting, answer_batch, submit_shard
 from skillyard.running.publish import RunReport, finish_run, publish_run
 from skillyard.running.route import lane_shards, planned_shards, route_run
 from skillyard.running.runs import RunPlan
@@ -20,16 +20,17 @@ def run_skill(settings: Settings, plan: RunPlan, say: Callable[[str], None]) -> 
     route_run(settings, plan.run_key)
     try:
         shards, batches = planned_shards(Lake(settings.lake), plan.run_key), lane_shards(settings, plan.run_key, "batch")
+        submitted: dict[str, Waiting | None] = {}
         for shard in batches:
             try:
-                submit_shard(settings, shard, say)
+                submitted[shard] = submit_shard(settings, shard, say)
             except BatchUnavailable as error:
                 say(f"tried again later: {error}")
         for shard in shards:
             if shard not in batches:
                 run_shard(settings, shard, say)
         for shard in batches:
-            answer_batch(settings, shard, say)
+            answer_batch(settings, shard, say, submitted.get(shard))
     finally:
         publish_run(settings, plan.run_key)
         report = finish_run(settings, plan.run_key)

@@ -1,8 +1,6 @@
 """One run of one skill: what was asked, what was planned, and where its files lie under ``_runs/`` on the lake."""
 
-import os
 import re
-import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +12,7 @@ from sqlalchemy import Engine
 from skillyard.costs.prices import PriceBook
 from skillyard.errors import Unpriced
 from skillyard.gateway.budgets import Limits
+from skillyard.gateway.owner import own_name
 from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake
 from skillyard.lake.results import results_table
@@ -160,7 +159,7 @@ def outcome_key(shard_key: str) -> str:
 
 def cli_owner() -> str:
     """Return a lease owner for this process."""
-    return f"cli:{socket.gethostname()}:{os.getpid()}"
+    return f"cli:{own_name()}"
 
 
 def results_of(skill: Skill) -> Table:
