@@ -24,6 +24,8 @@ TERMINAL = frozenset({"completed", "failed", "expired", "cancelled"})
 LOOK_TIMEOUT_S = 30.0
 MOVE_TIMEOUT_S = 600.0
 READ_RETRIES = 2
+ONE_CALL = {"Connection": "close"}
+"""litellm makes a client for each of these calls and leaves it open: its connection is not kept."""
 PAGE = 100
 MOST_PAGES = 20
 
@@ -93,6 +95,7 @@ def find_batch(deployment: Deployment, name: str) -> ProviderBatch | None:
     after = None
     for _ in range(MOST_PAGES):
         page = _look(litellm.list_batches, deployment, after=after, limit=PAGE)
+        page._client.close()  # which takes no headers
         for batch in page.data:
             if (batch.metadata or {}).get(NAME_KEY) == name:
                 return _shown(batch)
@@ -183,7 +186,8 @@ def _ask(function: Callable[..., Any], deployment: Deployment, **options: Any) -
     """Call litellm for one deployment; what fails is BatchUnavailable or BatchRefused, without the key in its text."""
     provider = litellm.get_llm_provider(deployment.model)[1]
     try:
-        return function(custom_llm_provider=provider, api_base=deployment.api_base, api_key=deployment.api_key, **options)
+        where = {"custom_llm_provider": provider, "api_base": deployment.api_base, "api_key": deployment.api_key}
+        return function(**where, extra_headers=ONE_CALL, **options)
     except Exception as error:
         failure = explain(error, deployment.api_key)
     # Raised outside: the first error holds the client, its connections and the key.
