@@ -62,7 +62,7 @@ class Phases:
 
 
 FULL = Phases(healthy=20, failing=30, again=15, rate=75, concurrency=20)
-QUICK = Phases(healthy=5, failing=8, again=11, rate=6, concurrency=4)
+QUICK = Phases(healthy=4, failing=7, again=11, rate=5, concurrency=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,9 @@ def main() -> int:
     options = parser(__doc__).parse_args()
     phases = QUICK if options.quick else FULL
     before = os.getloadavg()[0]
-    figures = failing("refuses", phases, False)
+    figures = failing("closing", phases, False)
     if not options.quick:
-        figures += failing("hangs", phases, True)
+        figures += failing("hanging", phases, True)
     figures += [*rate(phases), *concurrency(phases), *refusals(phases)]
     workload = f"{N_PROCESSES} processes on one state store; {OFFERED} calls/s offered to four endpoints; load average before {before:.1f}"
     return report(figures, workload, options.json)
@@ -124,7 +124,7 @@ def failing(how: str, phases: Phases, is_hanging: bool) -> list[Figure]:
     probes = [at for at in dead.called_at if at > opened_at + 0.25]
     gaps = [later - earlier for earlier, later in pairwise([opened_at, *probes])]
     carries_s = again[N_AT_ONCE] - back_at if len(again) > N_AT_ONCE else float("inf")
-    name = f"dead one {how}"
+    name = f"dead one, {how}"
     return [
         Figure(f"{name}: four healthy", healthy, "calls/s"),
         Figure(f"{name}: one slow, one dead", troubled, "calls/s"),
