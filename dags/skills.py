@@ -1,4 +1,4 @@
-"""One DAG for every skill of the catalogue: plan → route → lanes → publish → finish."""
+"""One DAG for every skill of the catalogue: plan → approve → route → lanes → publish → finish."""
 
 from datetime import timedelta
 
@@ -10,6 +10,7 @@ from skillyard.skills.enabled import load_enabled
 from skillyard.skills.errors import SkillError
 from skillyard.skills.teams import load_teams
 from skillyard_airflow import skill_steps as steps
+from skillyard_airflow.approve_operator import ApproveOperator
 from skillyard_airflow.batch_operator import BatchOperator
 from skillyard_airflow.docs import broken_doc, skill_doc
 from skillyard_airflow.forms import skill_form
@@ -34,16 +35,17 @@ def skill_dag(skill, teams, is_enabled):
     ) as dag:
         run_key = task.short_circuit(steps.plan)(skill.name)
         route = RouteOperator(task_id="route", run_key=run_key)
+        if skill.kind != "library":
+            ApproveOperator(task_id="approve", run_key=run_key) >> route
         publish = task(steps.publish, trigger_rule=TriggerRule.ALL_DONE, outlets=[steps.announced_by(skill.name)])
         published = publish(skill.name, run_key)
         for lane in skill.lanes if skill.kind == "library" else (*skill.lanes, "batch"):
             shards = task(steps.list_shards, task_id=f"shards_{lane}")(run_key, lane)
             name = f"lane_{lane}"
             limits = {"task_id": name, "pool": name, "queue": name, "execution_timeout": timedelta(hours=2)}
-            if lane == "batch":  # deferred tasks count as active: all of them have to be, or the last batches would begin a day later
-                lane_task = BatchOperator.partial(**limits)
-            else:
-                lane_task = task(steps.work, max_active_tis_per_dagrun=16, **limits)
+            # Deferred tasks count as active: all batches have to be, or the last of them would begin a day later.
+            is_batch = lane == "batch"
+            lane_task = BatchOperator.partial(**limits) if is_batch else task(steps.work, max_active_tis_per_dagrun=16, **limits)
             work = lane_task.expand(shard_key=shards)
             route >> shards
             work >> published

@@ -1,10 +1,12 @@
 """The command line as a person and a program meet it: help, JSON, exit codes, readable errors."""
 
 import json
+import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -80,6 +82,45 @@ def test_from_the_inbox_to_the_bill(
     assert (line["skill"], total["skill"], line["n_calls"]) == ("tag-document", "total", 3)
     (endpoint,) = data("cost", "endpoints")
     assert (endpoint["deployment"], endpoint["n_calls"], endpoint["cost_usd"]) == ("sim-fast", 3, total["cost_usd"])
+
+
+def test_a_quote_is_text_for_people_and_json_for_programs_and_writes_nothing(
+    installed: Settings, tmp_path: Path, simulator: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_texts(installed, mails(70))
+    code, out, _ = call(capsys, monkeypatch, "run", "tag-document", "--quote", "--probe")
+    assert code == 0 and "- 50 items, about" in out and "50 items start on fast: $" in out and "left of $" in out and "at most" in out
+    quote = json.loads(call(capsys, monkeypatch, "run", "tag-document", "--dry-run", "--json")[1])["quote"]
+    assert (quote["n_items"], quote["n_cached"], quote["basis"], quote["approval"]) == (70, 0, "worst_case", None)
+    assert not (tmp_path / "lake" / "_runs").exists() and simulator.calls() == []
+
+
+def test_a_run_above_the_threshold_needs_somebody_to_say_yes(
+    installed: Settings, tmp_path: Path, simulator: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_texts(installed, mails(2))
+    include = shutil.copytree(installed.include, tmp_path / "include")
+    teams = include / "teams.yaml"
+    teams.write_text(teams.read_text().replace('approval_above_usd: "5"', 'approval_above_usd: "0.00001"'))
+    monkeypatch.setenv("SKILLYARD_INCLUDE", str(include))
+    code, out, err = call(capsys, monkeypatch, "run", "tag-document", "--limit", "1")
+    assert (code, out) == (2, "") and "not approved, nothing was asked: it may cost more than $0.00001" in err and "--yes" in err
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
+    assert call(capsys, monkeypatch, "run", "tag-document", "--limit", "1")[0] == 2 and simulator.calls() == []
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: True)
+    assert call(capsys, monkeypatch, "run", "tag-document", "--limit", "1")[0] == 0 and len(simulator.calls()) == 1
+    assert call(capsys, monkeypatch, "run", "tag-document", "--yes")[0] == 0 and len(simulator.calls()) == 2
+
+
+def test_the_budget_of_a_run_is_an_amount_above_the_reservation_of_a_call(
+    installed: Settings, simulator: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_texts(installed, mails(2))
+    for amount, said in (("much", "not an amount of USD"), ("0", "above 0"), ("0.0000001", "below $0.0001")):
+        code, _, err = call(capsys, monkeypatch, "run", "tag-document", "--budget", amount)
+        assert code == 2 and said in err and simulator.calls() == []
+    assert call(capsys, monkeypatch, "run", "tag-document", "--budget", "0.01")[0] == 0
 
 
 def test_a_bill_that_agrees_is_exit_0_one_that_differs_1_and_a_bad_one_2(

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from airflow.sdk import Param
 
-from skillyard.running.limits import SHARD_ITEMS
+from skillyard.running.limits import PROBE_ITEMS, SHARD_ITEMS
 from skillyard.skills.errors import SkillError
 from skillyard.skills.skill import Parameter, Skill
 from skillyard.skills.teams import Team
@@ -63,6 +64,7 @@ def skill_form(skill: Skill, teams: Mapping[str, Team]) -> dict[str, Param]:
     if skill.kind != "library":
         form["first_tier"] = _first_tier(skill)
         form["lane"] = _lane()
+        form |= _spending()
     form |= _again()
     if taken := sorted(form.keys() & skill.parameters.keys()):
         file = str(skill.folder / "skill.yaml")
@@ -84,6 +86,8 @@ def read_skill_form(params: Mapping[str, Any], skill: Skill) -> dict[str, Any]:
         "reprocess": params["reprocess"],
         "retry_rejects": params["retry_rejects"] or None,
         "shard_items": params["shard_items"],
+        "budget_usd": Decimal(str(params["budget_usd"])) if params.get("budget_usd") is not None else None,
+        "is_probe": params.get("probe", False),
         "parameters": {name: params[name] for name in skill.parameters},
     }
 
@@ -129,6 +133,26 @@ def _lane() -> Param:
         description="Live, or the batch API of a deployment that offers it. A deadline over a day away makes it batch.",
         section=HOW,
     )
+
+
+def _spending() -> dict[str, Param]:
+    return {
+        "budget_usd": Param(
+            None,
+            type=["null", "number"],
+            exclusiveMinimum=0,
+            title="Budget of this run",
+            description="USD that the run never exceeds, beside its team's budgets. Items that do not fit stay pending. Empty: no limit.",
+            section=HOW,
+        ),
+        "probe": Param(
+            False,
+            type="boolean",
+            title="Probe",
+            description=f"Only the first {PROBE_ITEMS} pending items: a paid sample, after which quotes of this skill have a history.",
+            section=WHAT,
+        ),
+    }
 
 
 def _again() -> dict[str, Param]:

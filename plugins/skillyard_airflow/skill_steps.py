@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAlias
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from skillyard_airflow.errors import engine
 from skillyard_airflow.forms import read_skill_form
@@ -35,6 +35,7 @@ def plan(skill: str, run_id, params, dag_run, ti) -> str | None:  # type: ignore
             run_id = f"{run_id}.{ti.try_number}"
         planned = plan_run(settings, PlanRequest(skill, run_id, dag_run.dag_id, is_following=is_following, **asked))
     print(planned.message)
+    print(planned.quote.text)
     ti.xcom_push("counts", {"n_applicable": planned.n_applicable, "n_done": planned.n_done, "n_planned": planned.n_planned})
     return None if planned.is_empty else planned.run_key
 
@@ -64,11 +65,14 @@ def counts(report: "ShardReport") -> dict[str, int]:
 
 def publish(skill: str, run_key: str | None, outlet_events) -> dict[str, Any]:  # type: ignore[no-untyped-def]
     """Commit every finished item, whatever became of the shards; announce the results if there are any."""
+    from skillyard.running.plan import declined_by
     from skillyard.running.publish import publish_run
 
     if run_key is None:
         raise AirflowFailException("nothing was planned: see the log of plan.")
     with engine() as settings:
+        if who := declined_by(settings, run_key):
+            raise AirflowSkipException(f"not approved, nothing was asked: declined by {who}.")
         report = publish_run(settings, run_key)
     print(report)
     if report.n_results:
@@ -77,12 +81,16 @@ def publish(skill: str, run_key: str | None, outlet_events) -> dict[str, Any]:  
 
 
 def finish(run_key: str | None, published: dict[str, Any] | None) -> None:
-    """Release the lease; fail when items are left pending through failure, or when publish failed."""
+    """Release the lease; fail when items are left pending through failure, or when publish failed. To decline a run is no failure."""
+    from skillyard.running.plan import declined_by
     from skillyard.running.publish import finish_run
 
     if run_key is None:
         raise AirflowFailException("nothing was planned: see the log of plan.")
     with engine() as settings:
+        if who := declined_by(settings, run_key):
+            print(f"not approved, nothing was asked: declined by {who}.")
+            return
         print(finish_run(settings, run_key))
     if published is None:
         raise AirflowFailException("publish failed, nothing new stands in the tables: see its log.")

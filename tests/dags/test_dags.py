@@ -109,6 +109,14 @@ def test_each_lane_has_its_own_pool_and_queue_and_publish_saves_what_finished(lo
     assert tasks["finish"]["rule"] == "all_done" and "publish" in tasks["finish"]["upstream"]
 
 
+@pytest.mark.parametrize("skill", SKILLS)
+def test_a_run_that_can_cost_something_passes_approval_before_it_is_routed(loaded: dict[str, Any], skill: str) -> None:
+    dag = loaded["dags"][f"skill.{skill}"]
+    is_free = spec_of(skill)["kind"] == "library"
+    assert dag["tasks"]["route"]["upstream"] == (["plan"] if is_free else ["approve", "plan"])
+    assert ("approve is waiting for input" in dag["doc"]) == ("probe" in dag["params"]) == (not is_free)
+
+
 def test_a_plain_asset_outlet_would_be_sent_even_when_nothing_is_new(loaded: dict[str, Any]) -> None:
     outlets = {kind for dag in loaded["dags"].values() for task in dag["tasks"].values() for kind in task["outlets"]}
     assert outlets == {"AssetAlias"}

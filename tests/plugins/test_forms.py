@@ -1,6 +1,7 @@
 """The forms: what they refuse, and what a submitted one asks of the engine."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ def submit(skill: Skill, **changes: Any) -> PlanRequest:
 def test_an_untouched_form_asks_for_everything_that_is_pending() -> None:
     request = submit(skill_of("tag-document"))
     assert (request.limit, request.force, request.first_tier, request.reprocess, request.retry_rejects) == (None, False, None, "none", None)
+    assert (request.budget_usd, request.is_probe) == (None, False)
     assert request.team == skill_of("tag-document").owner and request.deadline is None and request.source_prefix == ""
 
 
@@ -44,11 +46,14 @@ def test_every_field_reaches_the_engine() -> None:
         deadline="2026-11-21T18:00:00+01:00",
         reprocess="sample:20",
         retry_rejects="schema_error",
+        budget_usd=2.5,
+        probe=True,
         question="Who signed?",
     )
     assert request.deadline == datetime(2026, 11, 21, 17, tzinfo=UTC)
     assert (request.source_prefix, request.limit, request.force, request.first_tier) == ("mail/", 5, True, "standard")
     assert (request.team, request.reprocess, request.retry_rejects) == ("finance", "sample:20", "schema_error")
+    assert (request.budget_usd, request.is_probe) == (Decimal("2.5"), True)
     assert request.parameters == {"question": "Who signed?"}
 
 
@@ -62,6 +67,8 @@ def test_every_field_reaches_the_engine() -> None:
         ("deadline", "soon"),
         ("reprocess", "sample:0"),
         ("force", 1),
+        ("budget_usd", 0),
+        ("budget_usd", "much"),
     ],
 )
 def test_the_form_refuses_what_is_not_allowed(field: str, value: Any) -> None:

@@ -4,12 +4,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
+from skillyard.running.plan import decline_plan
 from skillyard.running.route import route_run
+from skillyard.running.runs import RunPlan
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue
 from skillyard.skills.teams import load_teams
@@ -103,6 +105,17 @@ def test_after_a_failed_plan_or_publish_the_run_is_red(installation: Settings) -
     work_through(installation, run_key)
     with pytest.raises(AirflowFailException, match="publish failed"):
         steps.finish(run_key, None)
+
+
+def test_a_declined_run_publishes_nothing_and_is_no_failure(installation: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    publish_texts(installation, mails(2))
+    run_key = plan(installation)
+    assert run_key
+    decline_plan(installation, RunPlan.load(Lake(installation.lake), run_key), "ada")
+    with pytest.raises(AirflowSkipException, match="declined by ada"):
+        steps.publish(SKILL, run_key, OutletEventAccessors())
+    steps.finish(run_key, None)
+    assert "not approved, nothing was asked: declined by ada" in capsys.readouterr().out
 
 
 def test_a_run_by_asset_keeps_to_the_bounds_of_enabled_yaml(
