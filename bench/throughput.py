@@ -8,6 +8,7 @@ run's tasks ran. Nobody's start is counted: not the imports of the other two, no
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -61,9 +62,12 @@ def settings_in(folder: Path, name: str, n_processes: int) -> Settings:
     text = (ROOT / "tests" / "simulator" / "profile.yaml").read_text()
     (own / "profile.yaml").write_text(text.replace("concurrency: 256", f"concurrency: {CONCURRENCY // n_processes}"))
     (own / "prices.csv").write_text((ROOT / "tests" / "simulator" / "prices.csv").read_text())
+    teams = shutil.copytree(ROOT / "include", own / "include") / "teams.yaml"
+    teams.write_text(teams.read_text().replace('approval_above_usd: "5"', 'approval_above_usd: "1000"'))  # nobody is there to approve
     return Settings.from_env(
         {
             "SKILLYARD_HOME": str(ROOT),
+            "SKILLYARD_INCLUDE": str(own / "include"),
             "SKILLYARD_LAKE": str(own / "lake"),
             "SKILLYARD_INBOX": str(own / "inbox"),
             "SKILLYARD_STATE": f"sqlite:///{own / 'state.db'}",
