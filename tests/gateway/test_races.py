@@ -1,12 +1,19 @@
-"""Transactions that meet: what one commits between two statements of another, and locks taken in one order by all."""
+"""Transactions that meet: what one commits between two statements of another, and a lock that many want at once."""
 
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
 from skillyard.gateway import ledger
+from skillyard.gateway import state as state_store
 from skillyard.gateway.ledger import Claim, Found, Hold
+from skillyard.gateway.state import open_state
 from tests.gateway.test_ledger import KEY, begin, claim, settled
 
 
@@ -30,3 +37,25 @@ def test_an_answer_settled_between_the_look_for_it_and_the_look_at_its_lease_is_
         (found,) = ledger.claim(connection, [Claim((KEY,), 60)])
     assert isinstance(found, Found) and found.answer.call_id == "a"
     assert isinstance(claim(state), Found)
+
+
+def test_a_store_that_is_never_free_but_goes_on_committing_is_opened_when_its_turn_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, until = tmp_path / "state.db", time.monotonic() + 3
+    open_state(f"sqlite:///{path}").dispose()
+
+    def write() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            while time.monotonic() < until:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("INSERT INTO budgets (counter, spent_usd, reserved_usd) VALUES (?, 0, 0)", (str(time.monotonic()),))
+                time.sleep(0.2)
+                connection.execute("COMMIT")
+
+    monkeypatch.setattr(state_store, "OPEN_WAIT_S", 1)
+    writer = Thread(target=write)
+    writer.start()
+    time.sleep(0.1)
+    open_state(f"sqlite:///{path}").dispose()
+    writer.join()

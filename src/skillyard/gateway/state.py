@@ -123,8 +123,8 @@ ATTEMPTS = Table(
 )
 """The ledger until a publish drains it into ``llm_calls``: one row per attempt, committed as ``sent`` before it leaves.
 
-After ``ends_at`` an attempt that is still ``sent`` has no process any more that waits for it. ``batch`` names its row in BATCHES, ``lake`` the
-root of the lake whose ``llm_calls`` it belongs to.
+After ``ends_at`` an attempt that is still ``sent`` has no process any more that waits for it. ``batch`` names its row in BATCHES,
+``lake`` the root of the lake whose ``llm_calls`` it belongs to.
 """
 
 ANSWERS = Table(
@@ -296,12 +296,16 @@ def _explain(url: URL, context: ExceptionContext) -> BaseException | None:
 
 
 def _open(engine: Engine) -> None:
-    """Check the store, or make its tables; then let later connections wait as long as a busy store may need."""
-    deadline = time.monotonic() + OPEN_WAIT_S
+    """Check the store, or make its tables; then let later connections wait as long as a busy store may need.
+
+    A lock that is not free in time is somebody's for good only if nobody has committed meanwhile.
+    """
+    began, n_commits = time.monotonic(), 0
     wait = f"PRAGMA busy_timeout={BUSY_WAIT_S * 1000}"
     is_sqlite = engine.dialect.name == "sqlite"
     while True:
         try:
+            n_commits = _count_commits(engine)
             with engine.begin() as connection:
                 _check_or_make(connection)
                 if is_sqlite:
@@ -309,11 +313,21 @@ def _open(engine: Engine) -> None:
             break
         except StateUnavailable:
             # SQLite does not wait when two processes switch a new file to WAL at the same moment.
-            if not is_sqlite or time.monotonic() > deadline:
+            waited_s = time.monotonic() - began
+            is_stuck = waited_s > BUSY_WAIT_S or (waited_s > OPEN_WAIT_S and _count_commits(engine) == n_commits)
+            if not is_sqlite or is_stuck:
                 raise
             time.sleep(0.05)
     if is_sqlite:
         event.listen(engine, "connect", lambda connection, _: connection.execute(wait))
+
+
+def _count_commits(engine: Engine) -> int:
+    """Return a number that changes whenever another process commits; on PostgreSQL, where nobody waits for it, 0."""
+    if engine.dialect.name != "sqlite":
+        return 0
+    with reading(engine) as connection:
+        return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
 
 
 def _check_or_make(connection: Connection) -> None:
