@@ -217,8 +217,8 @@ def main() -> int:
     ]
     for process in PROCESSES:
         own = [o for o in outcomes if o.process == process.name]
-        figures.append(Figure(f"{process.name}: inside", sum(o.is_inside for o in own), f"of {len(own)}"))
-        figures.append(Figure(f"{process.name}: half of the range", median(o.half_width for o in own), "%"))
+        figures.append(Figure(f"goes up {process.name}: inside", sum(o.is_inside for o in own), f"of {len(own)}"))
+        figures.append(Figure(f"goes up {process.name}: half of the range", median(o.half_width for o in own), "%"))
     workload = f"{n_runs} simulated runs of {ITEMS[0]} to {ITEMS[1]} items after {CALLS[0]} to {CALLS[1]} calls, {took_s:.0f} s"
     return report(figures, workload, options.json)
 

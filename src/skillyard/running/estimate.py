@@ -164,7 +164,7 @@ def calibrate(history: History, estimates: Mapping[str, int]) -> tuple[History, 
 
     Where the text of a past item is not at hand, its estimate is taken to be off by as much as that of another one.
     """
-    known = [o for o in history.operations if o.item_id in estimates]
+    known = [o for o in history.operations if o.item_id in estimates and o.input_tokens > 0]
     if not known:
         return history, 1.0
     factor = sum(o.input_tokens for o in known) / sum(estimates[o.item_id] for o in known)
@@ -208,9 +208,18 @@ def _draw(sample: Sample, rng: "np.random.Generator") -> tuple["Floats", "Floats
     shapes = np.array([1.0] * n_seen + [weight for _, _, weight in sample.unseen])
     weights = rng.gamma(shapes, size=(N_DRAWS, len(shapes)))
     counts = rng.multinomial(sample.n_items, weights / weights.sum(axis=1, keepdims=True))
-    seen, seen_calls = counts[:, :n_seen] @ np.array(sample.settled), counts[:, :n_seen] @ calls[:n_seen]
-    low = np.divide(seen, seen_calls, out=np.full(N_DRAWS, np.inf), where=seen_calls > 0)
-    return sample.planned_usd * low, sample.planned_usd * (counts @ costs) / (counts @ calls)
+    seen = _times(sample, counts[:, :n_seen] @ np.array(sample.settled), counts[:, :n_seen] @ calls[:n_seen])
+    return seen, _times(sample, counts @ costs, counts @ calls)
+
+
+def _times(sample: Sample, costs: "Floats", calls: "Floats") -> "Floats":
+    """Return the planned one-call costs times each draw's ratio; what is expected for a draw of no such operation."""
+    import numpy as np
+
+    found: Floats = np.full(N_DRAWS, _expected(sample))
+    is_drawn = calls > 0
+    found[is_drawn] = sample.planned_usd * costs[is_drawn] / calls[is_drawn]
+    return found
 
 
 def _range(expected: float, lows: "Floats", highs: "Floats") -> Range:

@@ -228,10 +228,9 @@ def _quoted(space: Workspace, request: PlanRequest, selection: Selection, team: 
     planned, stale = quoter.route(selection.planned), quoter.route(selection.stale)
     quoter.check_budgets(planned)
     return replace(
-        plan,
+        quoter.plan,
         quote=quoter.quote(len(selection.planned), planned, request.is_probe),
         reprocess_quote_usd=quoter.quote(len(selection.stale), stale).expected_usd,
-        learned_max_tokens=dict(quoter.history.learned_max_tokens),
     )
 
 

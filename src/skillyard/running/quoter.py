@@ -1,7 +1,7 @@
 """Make the quote of a run from what is known before it: its items, the past, the prices, what is stored, the budgets."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from math import ceil
@@ -35,6 +35,7 @@ class Quoter:
 
     space: Workspace
     plan: RunPlan
+    """With the output limits that its history lets it send."""
     team: Team
     profile: Profile
     prices: PriceBook
@@ -56,8 +57,9 @@ class Quoter:
         history = load_history(space.lake, plan.skill, plan.fingerprint, longest, profile, prices, at)
         past = {operation.item_id for operation in history.operations}
         known = {item.item_id: n_prompt + estimate_tokens(item.text) for item in items if item.item_id in past}
+        learned = replace(plan, learned_max_tokens=dict(history.learned_max_tokens))
         stored = stored_items(space.state, plan, space.skill.share == "all", at)
-        return cls(space, plan, team, profile, prices, n_prompt, *calibrate(history, known), stored, at)
+        return cls(space, learned, team, profile, prices, n_prompt, *calibrate(history, known), stored, at)
 
     def quote(self, n_items: int, by_tier: Mapping[str, list[Item]], is_probe: bool = False) -> Quote:
         """Return what it would cost and take to answer items, and whether a person has to agree first; ``by_tier`` from ``route``."""
