@@ -33,6 +33,7 @@ from skillyard.costs.prices import PriceBook
 from skillyard.gateway import limits
 from skillyard.gateway.budgets import Limits
 from skillyard.gateway.complete import Gateway, ProviderUnavailable
+from skillyard.gateway.endpoints import EXCHANGE_EVERY_S
 from skillyard.gateway.request import Request
 from skillyard.gateway.state import ENDPOINTS, open_state, reading
 from skillyard.profiles import Deployment, Profile
@@ -120,8 +121,8 @@ def failing(how: str, phases: Phases, is_hanging: bool) -> list[Figure]:
     settled = began + phases.healthy / 4
     healthy = n_answered(done, settled, failed_at) / (failed_at - settled)
     troubled = n_answered(done, failed_at, back_at) / (back_at - failed_at)
-    # A request that had left when the circuit opened may arrive a little later.
-    probes = [at for at in dead.called_at if at > opened_at + 0.25]
+    # Processes that have not met a failure learn of the open circuit when they exchange news.
+    probes = [at for at in dead.called_at if at > opened_at + EXCHANGE_EVERY_S]
     gaps = [later - earlier for earlier, later in pairwise([opened_at, *probes])]
     carries_s = again[N_AT_ONCE] - back_at if len(again) > N_AT_ONCE else float("inf")
     name = f"dead one, {how}"
@@ -130,7 +131,7 @@ def failing(how: str, phases: Phases, is_hanging: bool) -> list[Figure]:
         Figure(f"{name}: one slow, one dead", troubled, "calls/s"),
         Figure(f"{name}: share of the healthy throughput", troubled / healthy, "ratio", ">= 0.7", troubled / healthy >= 0.7),
         Figure(f"{name}: its circuit opened after", opened_at - failed_at, "s"),
-        Figure(f"{name}: calls it got until then, all processes", len(dead.called_at) - len(probes), "calls"),
+        Figure(f"{name}: calls it got until all processes knew", len(dead.called_at) - len(probes), "calls"),
         Figure(f"{name}: probes in {back_at - opened_at:.0f} s", len(probes), "calls"),
         Figure(
             f"{name}: least time between probes",

@@ -53,6 +53,8 @@ class Endpoint:
     """A moving average; 0 before the first answer."""
     best_latency_s: float = 0.0
     is_troubled: bool = False
+    is_short: bool = False
+    """A request waits, or has waited, because all slots are taken."""
     has_answered: bool = False
     is_probing: bool = False
     refused_since: datetime | None = None
@@ -119,7 +121,7 @@ class Endpoint:
         d = self.deployment
         if now >= self.allowance_ends:
             self.n_requests = self.n_tokens = 0
-        is_short = n_waiting > 0 and self.n_in_flight >= self.n_slots and self.has_answered and self.latency_s < 2 * self.best_latency_s
+        is_short = self.is_short and self.has_answered and self.latency_s < 2 * self.best_latency_s
         n_requests = max(0, n_waiting - max(0, self.n_requests))
         n_wanted = max(self.n_in_flight_peak, self.n_in_flight + n_waiting)
         rest = (self.n_in_flight, n_wanted, n_requests, n_requests * n_tokens_each)
@@ -131,6 +133,7 @@ class Endpoint:
     def accept(self, grant: Grant, now: datetime) -> None:
         """Take over what was granted."""
         self.n_slots, self.health = max(grant.n_slots, self.n_in_flight), grant.health
+        self.is_short = False  # what still waits is about to say so again
         if grant.n_requests or grant.n_tokens:
             self.n_requests = max(0, self.n_requests) + grant.n_requests
             self.n_tokens = max(0, self.n_tokens) + grant.n_tokens
@@ -175,14 +178,16 @@ class Endpoints:
                 raise self._error
             now = datetime.now(UTC)
             found = await self._probe(tier, tried, now)
+            others = [(d, e) for d, e in deployments if d.name not in tried and e.is_up(now)]
             if found is None:
-                others = [(d, e) for d, e in deployments if d.name not in tried and e.is_up(now)]
                 ready = [(d, e) for d, e in others or deployments if e.is_ready(now, n_tokens)]
                 found = min(ready, key=lambda pair: pair[1].busyness(), default=None)
             if found is not None:
                 found[1].take(n_tokens)
                 return Slot(*found, n_tokens)
             _raise_if_down(tier, [e for _, e in deployments], now)
+            for _, endpoint in others:
+                endpoint.is_short |= endpoint.n_in_flight >= endpoint.n_slots
             await self._wait(tier)
 
     async def succeeded(self, slot: Slot, latency_s: float | None) -> None:
