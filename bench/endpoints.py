@@ -201,7 +201,7 @@ def refusals(phases: Phases) -> list[Figure]:
     tight_calls = [c for c in calls if began + phases.concurrency / 4 < c["at"] < widened_at]
     refused = sum(c["fault"] == "over_limit" for c in tight_calls)
     seconds = widened_at - began - phases.concurrency / 4
-    wide = [c for c in calls if c["at"] > until - phases.concurrency / 2]
+    wide = [c for c in calls if until - phases.concurrency / 2 < c["at"] <= until]
     return [
         Figure("429s: per answered request", refused / (len(tight_calls) - refused), "ratio"),
         Figure("429s: share used of what the endpoint takes", (len(tight_calls) - refused) / seconds * 0.2 / (configured // 4), "ratio"),
