@@ -1,8 +1,10 @@
-"""Transactions that meet: what one commits between two statements of another, and a lock that many want at once."""
+"""Transactions that meet: what one commits between two statements of another, a lock and a rate that many want at once."""
 
+import asyncio
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -12,9 +14,15 @@ from sqlalchemy import Engine
 
 from skillyard.gateway import ledger
 from skillyard.gateway import state as state_store
+from skillyard.gateway.budgets import Limits
+from skillyard.gateway.endpoints import Endpoints
+from skillyard.gateway.journal import Journal
 from skillyard.gateway.ledger import Claim, Found, Hold
 from skillyard.gateway.state import open_state
+from skillyard.profiles import load_profile
+from tests.conftest import PROFILE, ROOT
 from tests.gateway.test_ledger import KEY, begin, claim, settled
+from tests.simulator import Simulator
 
 
 @pytest.mark.parametrize("state", ["postgres"], indirect=True)
@@ -59,3 +67,24 @@ def test_a_store_that_is_never_free_but_goes_on_committing_is_opened_when_its_tu
     time.sleep(0.1)
     open_state(f"sqlite:///{path}").dispose()
     writer.join()
+
+
+def test_a_large_request_is_not_forgotten_when_a_small_one_asks_for_tokens_after_it(tmp_path: Path, simulator: Simulator) -> None:
+    profile = load_profile(str(PROFILE), ROOT / "include")
+    limited = replace(profile, tiers={tier: tuple(replace(d, tpm=60_000) for d in found) for tier, found in profile.tiers.items()})
+    state = open_state(f"sqlite:///{tmp_path / 'state.db'}")
+
+    async def ask() -> None:
+        journal = Journal(state, Limits("care", "tag", "r1"))
+        endpoints = Endpoints(limited, journal.run)
+
+        async def one(n_tokens: int) -> None:
+            await endpoints.succeeded(await endpoints.acquire("fast", n_tokens, set()), 0.01)
+
+        async with asyncio.timeout(10):
+            await asyncio.gather(one(1500), one(100))
+        await endpoints.stop()
+        await journal.stop()
+
+    asyncio.run(ask())
+    state.dispose()

@@ -6,7 +6,7 @@ The shared part of it stands in ``limits``; this process exchanges news with it 
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -113,8 +113,8 @@ class Endpoint:
         self.rests_until = max(self.rests_until, now + timedelta(seconds=rest_s))
         self.refused_since = self.refused_since or now
 
-    def wish(self, n_waiting: int, n_tokens_each: int, now: datetime) -> Wish:
-        """Return what to tell and to ask the shared limits, and begin to look anew.
+    def wish(self, waiting: Sequence[int], now: datetime) -> Wish:
+        """Return what to tell and to ask the shared limits, given the tokens of each waiting request, and begin to look anew.
 
         Until they answer, requests may only take the place of others: a free slot may go to another process now.
         """
@@ -122,10 +122,21 @@ class Endpoint:
         if now >= self.allowance_ends:
             self.n_requests = self.n_tokens = 0
         is_short = self.is_short and self.has_answered and self.latency_s < 2 * self.best_latency_s
-        n_requests = max(0, n_waiting - max(0, self.n_requests))
-        n_wanted = max(self.n_in_flight_peak, self.n_in_flight + n_waiting)
-        rest = (self.n_in_flight, n_wanted, n_requests, n_requests * n_tokens_each)
-        made = Wish(self.name, d.concurrency, d.rpm, d.tpm, *rest, is_troubled=self.is_troubled, is_short=is_short)
+        n_wanted = max(self.n_in_flight_peak, self.n_in_flight + len(waiting))
+        n_requests, n_tokens = max(0, len(waiting) - max(0, self.n_requests)), max(0, sum(waiting) - max(0, self.n_tokens))
+        made = Wish(
+            self.name,
+            d.concurrency,
+            d.rpm,
+            d.tpm,
+            self.n_in_flight,
+            n_wanted,
+            n_requests,
+            n_tokens,
+            is_troubled=self.is_troubled,
+            is_short=is_short,
+            largest=min(n_tokens, max(waiting, default=0)),
+        )
         self.is_troubled = self.has_answered = False
         self.n_slots = self.n_in_flight_peak = self.n_in_flight
         return made
@@ -149,6 +160,14 @@ class Slot:
     n_tokens: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A request that waits for a slot."""
+
+    n_tokens: int
+    turn: asyncio.Future[None]
+
+
 class Endpoints:
     """Hands out slots of a profile's endpoints to the requests of one event loop. ``run`` runs a function in a transaction."""
 
@@ -158,8 +177,7 @@ class Endpoints:
         self._tiers = {
             tier: [(d, made.setdefault(d.endpoint, Endpoint(d))) for d in deployments] for tier, deployments in profile.tiers.items()
         }
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {tier: deque() for tier in self._tiers}
-        self._n_tokens_each = 0
+        self._waiting: dict[str, deque[_Waiting]] = {tier: deque() for tier in self._tiers}
         self._used: dict[str, Endpoint] = {}
         self._is_short = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
@@ -172,7 +190,6 @@ class Endpoints:
         """
         deployments = self._tiers[tier]
         self._start(tier)
-        self._n_tokens_each = n_tokens
         while True:
             if self._error is not None:
                 raise self._error
@@ -188,7 +205,7 @@ class Endpoints:
             _raise_if_down(tier, [e for _, e in deployments], now)
             for _, endpoint in others:
                 endpoint.is_short |= endpoint.n_in_flight >= endpoint.n_slots
-            await self._wait(tier)
+            await self._wait(tier, n_tokens)
 
     async def succeeded(self, slot: Slot, latency_s: float | None) -> None:
         """Give a slot back after an answer, be it a refusal of the request (latency None)."""
@@ -259,7 +276,7 @@ class Endpoints:
     async def _exchange(self) -> None:
         now, owner = datetime.now(UTC), own_name()
         endpoints = list(self._used.values())
-        wishes = [e.wish(self._n_waiting(e), self._n_tokens_each, now) for e in endpoints]
+        wishes = [e.wish(self._tokens_waiting(e), now) for e in endpoints]
         grants = await self._run(lambda connection: limits.exchange(connection, owner, wishes, now))
         for endpoint, grant in zip(endpoints, grants, strict=True):
             endpoint.accept(grant, now)
@@ -280,15 +297,15 @@ class Endpoints:
                 return deployment, endpoint
         return None
 
-    async def _wait(self, tier: str) -> None:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[tier].append(future)
+    async def _wait(self, tier: str, n_tokens: int) -> None:
+        waiting = _Waiting(n_tokens, asyncio.get_running_loop().create_future())
+        self._waiting[tier].append(waiting)
         self._is_short.set()
         try:
-            await future
+            await waiting.turn
         except asyncio.CancelledError:
             with suppress(ValueError):
-                self._waiting[tier].remove(future)
+                self._waiting[tier].remove(waiting)
             raise
 
     def _free(self, endpoint: Endpoint) -> None:
@@ -300,19 +317,19 @@ class Endpoints:
         for waiting in self._waiting.values():
             _wake(waiting, len(waiting))
 
-    def _n_waiting(self, endpoint: Endpoint) -> int:
-        return sum(len(self._waiting[tier]) for tier in self._tiers_of(endpoint))
+    def _tokens_waiting(self, endpoint: Endpoint) -> list[int]:
+        return [waiting.n_tokens for tier in self._tiers_of(endpoint) for waiting in self._waiting[tier]]
 
     def _tiers_of(self, endpoint: Endpoint) -> list[str]:
         return [tier for tier, deployments in self._tiers.items() if any(e is endpoint for _, e in deployments)]
 
 
-def _wake(waiting: deque[asyncio.Future[None]], n: int) -> None:
+def _wake(waiting: deque[_Waiting], n: int) -> None:
     for _ in range(n):
         while waiting:
-            future = waiting.popleft()
-            if not future.done():
-                future.set_result(None)
+            turn = waiting.popleft().turn
+            if not turn.done():
+                turn.set_result(None)
                 break
 
 

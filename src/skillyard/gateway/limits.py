@@ -51,6 +51,8 @@ class Wish:
     """A 429 or a timeout came."""
     is_short: bool
     """Requests waited for a slot while the latency held."""
+    largest: int = 0
+    """Of the tokens, the most that one request needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,7 @@ def _exchange_one(connection: Connection, owner: str, wish: Wish, now: datetime)
     row = connection.execute(select(ENDPOINTS).where(ENDPOINTS.c.endpoint == wish.endpoint).with_for_update()).mappings().one()
     allowed, changed_at = _adapt(wish, row["allowed"], row["changed_at"], now)
     requests_at, n_requests = _draw(row["requests_at"], wish.rpm, wish.n_requests, 1, now)
-    largest = max(1, wish.n_tokens // max(1, wish.n_requests))
-    tokens_at, n_tokens = _draw(row["tokens_at"], wish.tpm, wish.n_tokens, largest, now)
+    tokens_at, n_tokens = _draw(row["tokens_at"], wish.tpm, wish.n_tokens, max(1, wish.largest), now)
     if allowed != row["allowed"] or changed_at != row["changed_at"] or n_requests or n_tokens:
         values = {"allowed": allowed, "changed_at": changed_at, "requests_at": requests_at, "tokens_at": tokens_at}
         connection.execute(update(ENDPOINTS).where(ENDPOINTS.c.endpoint == wish.endpoint).values(**values))
