@@ -9,7 +9,8 @@ from skillyard_airflow.errors import engine
 DOC = """
 ### Triage
 - **What it does**: every night, recomputes `cost_daily` from `llm_calls` for the last three days and today, so that calls
-  published late are counted; calls of runs that died before their publish are taken to `llm_calls` first. A day is replaced as a whole; doing it again changes nothing. Trigger it with dates for another range.
+  published late are counted; calls of runs that died before their publish are taken to `llm_calls` first. A day is replaced as a
+  whole; doing it again changes nothing. Trigger it with dates for another range.
 - **attribute is red**: a model has no price on a day (add a row to `include/prices`, then trigger the range again), or the
   lake cannot be written. The last line of its log says which. A missing price stops it before anything is written, and no day
   is ever half written.

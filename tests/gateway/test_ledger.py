@@ -225,7 +225,9 @@ def test_a_claimed_part_keeps_its_rows_and_later_rows_make_another(state: Engine
     drain.claim_part(state, "tag", "", "p0")
     assert [(r["call_id"], r["status"]) for r in drain.part_rows(state, "p0")] == [("a", "settled"), ("b", "unknown")]
     with state.begin() as connection:
-        ledger.begin(connection, [Ask(attempt("c", "item-2"), hold), Ask(attempt("other", "item-2", run_id="r2", lake="another"), hold)], NO_LIMITS)
+        ledger.begin(
+            connection, [Ask(attempt("c", "item-2"), hold), Ask(attempt("other", "item-2", run_id="r2", lake="another"), hold)], NO_LIMITS
+        )
     drain.claim_part(state, "tag", "", "p1")
     assert [r["call_id"] for r in drain.part_rows(state, "p0")] == ["a", "b"]
     assert [r["call_id"] for r in drain.part_rows(state, "p1")] == ["c"]
