@@ -19,12 +19,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, RowMapping, insert, select
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices import PriceBook, Usage
 from skillyard.errors import UnknownName
 from skillyard.gateway import files, ledger
 from skillyard.gateway.batch_rows import Batch, change_batch
 from skillyard.gateway.budgets import Limits, counters_of
-from skillyard.gateway.complete import BATCH_OWNER
+from skillyard.gateway.complete import BATCH_OWNER, NO_USAGE
 from skillyard.gateway.files import BatchRefused, BatchUnavailable, ProviderBatch, ResultRow
 from skillyard.gateway.ledger import Answer, AnswerKey, Ask, Begun, Claim, Closed, Hold, Settled
 from skillyard.gateway.request import Request, attempt_row, upper_bound
@@ -227,13 +227,16 @@ def _take_in(
             given_back.append(hold)
             continue
         reply = row.reply
+        if reply.usage == Usage():
+            closed.append(Closed(row.call_id, _begun(call), "unknown", NO_USAGE, latency_ms))
         cost = prices.cost(call["model"], reply.usage, call["sent_at"], "batch")
         key = AnswerKey("*" if is_shared else call["team"], call["skill"], call["fingerprint"], call["item_id"], call["request_hash"])
         said = (reply.content, reply.refusal, reply.finish_reason)
         answer = Answer(row.call_id, call["tier"], call["model"], *said, cost.usd, now)
         settled.append(Settled(_begun(call), hold, key, answer, reply.usage, cost, reply.request_id, latency_ms))
-    ledger.settle(connection, settled)
+    ledger.lock_leases(connection, {hold.lease for hold in holds.values()})
     ledger.close(connection, closed)
+    ledger.settle(connection, settled)
     ledger.release(connection, given_back)
 
 
@@ -249,8 +252,10 @@ def _end(engine: Engine, batch: Batch, status: str, row_status: str, error_kind:
     with engine.begin() as connection:
         rows = connection.execute(select(ATTEMPTS).where(ATTEMPTS.c.batch == batch.batch, ATTEMPTS.c.status == "sent")).mappings().all()
         latency_ms = int((now - batch.created_at).total_seconds() * 1000)
+        holds = list(_held(connection, batch).values())
+        ledger.lock_leases(connection, {hold.lease for hold in holds})
         ledger.close(connection, [Closed(row["call_id"], _begun(row), row_status, error_kind, latency_ms) for row in rows])
-        ledger.release(connection, list(_held(connection, batch).values()))
+        ledger.release(connection, holds)
         change_batch(connection, batch.batch, status=status, collected_at=now)
     return replace(batch, status=status)
 

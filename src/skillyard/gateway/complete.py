@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices import PriceBook, Usage
 from skillyard.errors import ConfigError, SkillyardError, Transient
 from skillyard.gateway import ledger
 from skillyard.gateway.budgets import Limit, Limits
@@ -25,6 +25,8 @@ ATTEMPTS_PER_REQUEST = 5
 BACKOFF_S = 0.5
 BACKOFF_CAP_S = 30.0
 POLL_S = 0.2
+NO_USAGE = "no_usage"
+"""Error kind of an attempt whose answer is kept, but whose provider did not say what it used."""
 BATCH_OWNER = "batch:"
 """How the owner of a lease begins that is held for a batch."""
 
@@ -198,6 +200,8 @@ class Gateway:
         request, usage = asking.request, reply.usage
         if deployment.utilisation is not None and not usage.compute_s:
             usage = replace(usage, compute_s=compute_s(deployment, latency_s, request.timeout_s))
+        if usage == Usage():  # paid, for a price that nobody knows: only the answer is settled below
+            await self._journal.close(Closed(sent.row["call_id"], sent.begun, "unknown", NO_USAGE, int(latency_s * 1000)))
         cost = self._prices.cost(deployment.model, usage, sent.row["sent_at"])
         said = (reply.content, reply.refusal, reply.finish_reason)
         answer = Answer(sent.row["call_id"], request.tier, deployment.model, *said, cost.usd, datetime.now(UTC))

@@ -75,9 +75,9 @@ async def send(
                 extra_headers={"x-skillyard-call-id": call_id},
                 **parameters(deployment, schema, name, max_tokens),
             )
+        return read_reply(response)
     except Exception as error:
         raise explain(error, deployment.api_key) from None
-    return read_reply(response)
 
 
 def parameters(deployment: Deployment, schema: dict[str, Any] | None, name: str, max_tokens: int) -> dict[str, Any]:
@@ -96,25 +96,32 @@ def parameters(deployment: Deployment, schema: dict[str, Any] | None, name: str,
 
 
 def read_reply(response: Any) -> Reply:
-    """Turn litellm's response into a Reply with disjoint meters."""
+    """Turn litellm's response into a Reply with disjoint meters; one without any choice is an error."""
     choice = response.choices[0]
     refusal = getattr(choice.message, "refusal", None) or (choice.message.provider_specific_fields or {}).get("refusal")
-    return Reply(choice.message.content or "", refusal, choice.finish_reason, read_usage(response.usage), response.id)
+    return Reply(choice.message.content or "", refusal, choice.finish_reason, read_usage(getattr(response, "usage", None)), response.id)
 
 
 def read_usage(usage: Any) -> Usage:
-    """Return disjoint meters: litellm counts cache reads and writes inside ``prompt_tokens``."""
+    """Return disjoint meters: cache reads and writes are counted inside ``prompt_tokens``, reasoning inside ``completion_tokens``.
+
+    A provider for which they are more than that counts them beside it. Empty when it does not say.
+    """
     details = getattr(usage, "prompt_tokens_details", None)
     read = getattr(details, "cached_tokens", None) or 0
     written = getattr(details, "cache_creation_tokens", None) or getattr(usage, "cache_creation_input_tokens", None) or 0
     reasoning = getattr(getattr(usage, "completion_tokens_details", None), "reasoning_tokens", None) or 0
+    compute_s = Decimal(getattr(usage, "compute_s", None) or 0)
+    if usage is None or usage.prompt_tokens <= 0 or usage.completion_tokens < 0:
+        return Usage(compute_s=compute_s)
+    is_beside = read + written > usage.prompt_tokens
     return Usage(
-        input_tokens=usage.prompt_tokens - read - written,
+        input_tokens=usage.prompt_tokens if is_beside else usage.prompt_tokens - read - written,
         cache_read_tokens=read,
         cache_write_tokens=written,
-        output_tokens=usage.completion_tokens,
+        output_tokens=usage.completion_tokens + (reasoning if reasoning > usage.completion_tokens else 0),
         reasoning_tokens=reasoning,
-        compute_s=Decimal(getattr(usage, "compute_s", None) or 0),
+        compute_s=compute_s,
     )
 
 
