@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.running.trials import Kills, Trial, installation, judge, seed
+from skillyard.lake.lake import Lake
+from skillyard.running.plan import plan_run
+from skillyard.running.publish import publish_run
+from skillyard.running.route import lane_shards, route_run
+from skillyard.running.runs import PlanRequest, outcome_key
+from skillyard.running.shard import run_shard
+from skillyard.settings import Settings
+from tests.running.lake_of import mails, publish_texts
+from tests.running.trials import SKILL, Kills, Trial, installation, judge, seed
 from tests.simulator import Simulator
 
 N = 200
@@ -33,3 +41,20 @@ def test_killed_processes_lose_nothing_double_nothing_and_pay_again_only_what_wa
         verdict = judge(trial, N)
     assert any(k.step == "worker" for k in trial.killed)
     assert verdict.is_clean, f"{kills}: {verdict}"
+
+
+def test_a_worker_that_was_given_up_and_ends_after_the_publish_changes_nothing(
+    settings: Settings, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_texts(settings, mails(4))
+    plan = plan_run(settings, PlanRequest(SKILL, "given-up"))
+    route_run(settings, plan.run_key)
+    (shard,) = lane_shards(settings, plan.run_key, "fast")
+    run_shard(settings, shard)
+    report = publish_run(settings, plan.run_key)
+    before = Lake(settings.lake).read_frame(outcome_key(shard))
+    with monkeypatch.context() as early:
+        early.setattr(Lake, "has", lambda *_: False)  # as it was when it began
+        run_shard(settings, shard)
+    assert Lake(settings.lake).read_frame(outcome_key(shard)).equals(before)
+    assert publish_run(settings, plan.run_key).n_results == report.n_results == 4

@@ -38,6 +38,11 @@ class Lake:
         self.storage.put(key, encode(rows))
         return key
 
+    def write_frame_once(self, key: str, rows: pa.Table) -> str:
+        """Write a working table unless it is there: of several writers the first has its way; return its key."""
+        self.storage.put_if_absent(key, encode(rows))
+        return key
+
     def read_frame(self, key: str) -> pa.Table:
         """Return a working table, or raise ``ObjectMissing``."""
         return decode(self.storage.get(key))

@@ -66,7 +66,7 @@ def run_shard(settings: Settings, shard_key: str, progress: Progress | None = No
         items = load_shard(space.lake, shard_key)
         told = _Progress(space, plan, len(items), progress)
         outcomes = _by_library(space, plan, items, told) if plan.kind == "library" else _by_models(space, plan, items, told)
-        space.lake.write_frame(outcome_key(shard_key), _to_frame(items, outcomes))
+        space.lake.write_frame_once(outcome_key(shard_key), _to_frame(items, outcomes))
     return count(space.lake.read_frame(outcome_key(shard_key)))
 
 
@@ -91,13 +91,18 @@ class _Progress:
         if self._say:
             self._say(f"{self._plan.skill}: {text}")
 
-    def step(self) -> None:
-        """Count one item."""
+    def step(self) -> bool:
+        """Count one item; True when it is time to tell."""
         self.n_done += 1
         now = time.monotonic()
-        if now - self._told < PROGRESS_EVERY_S and self.n_done < self._n_items:
-            return
-        self._told = now
+        is_due = now - self._told >= PROGRESS_EVERY_S or self.n_done >= self._n_items
+        if is_due:
+            self._told = now
+        return is_due
+
+    def tell(self) -> None:
+        """Renew the lease and say how far the shard is."""
+        now = time.monotonic()
         renew_lease(self._space.state, self._plan.lease, self._plan.lease_owner)
         if self._say:
             rate = self.n_done / max(now - self._started, 1e-6)
@@ -109,7 +114,8 @@ def _by_library(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: 
     outcomes = []
     for item in items:
         outcomes.append(_late(plan, item) or answer_by_library(item, space.skill, plan))
-        told.step()
+        if told.step():
+            told.tell()
     return outcomes
 
 
@@ -138,7 +144,8 @@ async def _answer_all(
             if stop.is_set():
                 return
             outcomes[item.item_id] = _late(plan, item) or await answer_item(item, space.skill, plan, profile, gateway)
-            told.step()
+            if told.step():
+                await asyncio.to_thread(told.tell)  # a store that is locked for seconds may not hold up replies
             while gateway.alerts:
                 told.say(gateway.alerts.pop())
 
