@@ -18,6 +18,7 @@ from skillyard.gateway.budgets import Limits
 from skillyard.gateway.endpoints import Endpoints
 from skillyard.gateway.journal import Journal
 from skillyard.gateway.ledger import Claim, Found, Hold
+from skillyard.gateway.owner import is_gone, own_name
 from skillyard.gateway.state import open_state
 from skillyard.profiles import load_profile
 from tests.conftest import PROFILE, ROOT
@@ -45,6 +46,13 @@ def test_an_answer_settled_between_the_look_for_it_and_the_look_at_its_lease_is_
         (found,) = ledger.claim(connection, [Claim((KEY,), 60)])
     assert isinstance(found, Found) and found.answer.call_id == "a"
     assert isinstance(claim(state), Found)
+
+
+def test_a_process_that_only_another_container_of_the_same_name_can_see_is_not_taken_for_dead() -> None:
+    host, pid, started = own_name().split(":")
+    name, _, namespace = host.partition("/")
+    assert not is_gone(own_name()) and is_gone(f"{host}:{pid}:{started}0")
+    assert not is_gone(f"{name}/{namespace}0:{pid}:{started}0")
 
 
 def test_a_store_that_is_never_free_but_goes_on_committing_is_opened_when_its_turn_comes(

@@ -1,4 +1,7 @@
-"""Who holds a lease or waits for an answer: host, process and its start time, since a pid alone is used again."""
+"""Who holds a lease or waits for an answer: host, process and its start time, since a pid alone is used again.
+
+Containers may share a host's name, not its processes: the number of their process namespace belongs to the name.
+"""
 
 import os
 import socket
@@ -14,17 +17,26 @@ def own_name() -> str:
 
 
 def is_gone(owner: str) -> bool:
-    """Say whether the owner is a process of this host that no longer runs. Of other hosts nothing is known."""
+    """Say whether the owner is a process of this host that no longer runs. Of other hosts and containers nothing is known."""
     host, _, rest = owner.partition(":")
     pid, _, started = rest.partition(":")
-    if host != socket.gethostname() or not pid.isdigit():
+    if host != _host() or not pid.isdigit():
         return False
     return _started(int(pid)) != started
 
 
 @cache
 def _name_of(pid: int) -> str:
-    return f"{socket.gethostname()}:{pid}:{_started(pid)}"
+    return f"{_host()}:{pid}:{_started(pid)}"
+
+
+@cache
+def _host() -> str:
+    try:
+        namespace = Path("/proc/self/ns/pid").readlink().name.strip("pid:[]")
+    except OSError:
+        namespace = ""
+    return f"{socket.gethostname()}/{namespace}"
 
 
 def _started(pid: int) -> str:
