@@ -211,7 +211,7 @@ def _make_plan(space: Workspace, request: PlanRequest, selection: Selection, tea
         n_planned=len(selection.planned),
         quote=replace(NO_QUOTE, n_items=len(selection.planned)),
         reprocess_quote_usd="0",
-        lease=run_lease(request.skill, space.settings.lake),
+        lake=space.settings.lake,
         lease_owner=owner,
         message="",
         budget_usd=None if request.budget_usd is None else f"{request.budget_usd:f}",

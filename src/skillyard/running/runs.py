@@ -88,7 +88,8 @@ class RunPlan:
     quote: Quote
     reprocess_quote_usd: str
     """What is expected for the stale items, which are left alone unless asked for."""
-    lease: str
+    lake: str
+    """Root of the lake it works on."""
     lease_owner: str
     message: str
     budget_usd: str | None = None
@@ -102,9 +103,9 @@ class RunPlan:
         return self.n_planned == 0
 
     @property
-    def lake(self) -> str:
-        """Root of the lake it works on."""
-        return self.lease.partition(" on ")[2]
+    def lease(self) -> str:
+        """The name of the lease it holds."""
+        return run_lease(self.skill, self.lake)
 
     def save(self, lake: Lake) -> None:
         """Write it into the run's folder."""
