@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
-from skillyard.gateway.state import open_state
 from skillyard.settings import Settings
 from tests.gateway.spending import TEAM, against_one_limit, side_by_side
-from tests.running.trials import installation
+from tests.running.trials import installation, n_deadlocks
 from tests.simulator import Simulator
 
 N_PROCESSES = 8
@@ -23,18 +21,9 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path, simulator: Simulator)
     """An installation on each kind of state store; on PostgreSQL no deadlock is left behind either."""
     url = request.getfixturevalue("postgres_url") if request.param == "postgres" else None
     with installation(tmp_path, url, concurrency=256) as settings:
-        n_before = n_deadlocks(settings) if url else 0
+        n_before = n_deadlocks(settings)
         yield settings
-        assert not url or n_deadlocks(settings) == n_before
-
-
-def n_deadlocks(settings: Settings) -> int:
-    """Return how many PostgreSQL has had to break."""
-    engine = open_state(settings.state)
-    with engine.connect() as connection:
-        n = connection.execute(text("SELECT sum(deadlocks) FROM pg_stat_database")).scalar_one()
-    engine.dispose()
-    return int(n)
+        assert n_deadlocks(settings) == n_before
 
 
 @pytest.mark.timeout(300)

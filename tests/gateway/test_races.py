@@ -33,7 +33,7 @@ def test_an_answer_settled_between_the_look_for_it_and_the_look_at_its_lease_is_
     hold = claim(state)
     assert isinstance(hold, Hold)
     begun = begin(state, hold, "a")
-    look, is_first = ledger._held, [True]
+    look, is_first = ledger._seen, [True]
 
     def look_late(*arguments: Any) -> Any:
         if is_first.pop() if is_first else False:
@@ -42,7 +42,7 @@ def test_an_answer_settled_between_the_look_for_it_and_the_look_at_its_lease_is_
         return look(*arguments)
 
     with state.begin() as connection:
-        monkeypatch.setattr(ledger, "_held", look_late)
+        monkeypatch.setattr(ledger, "_seen", look_late)
         (found,) = ledger.claim(connection, [Claim((KEY,), 60)])
     assert isinstance(found, Found) and found.answer.call_id == "a"
     assert isinstance(claim(state), Found)

@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, text
 
 from skillyard.gateway.reconcile import Coverage, reconcile
 from skillyard.gateway.state import ANSWERS, ATTEMPTS, BUDGETS, LEASES, METADATA, open_state, reading
@@ -316,6 +316,14 @@ def engine_of(settings: Settings) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+def n_deadlocks(settings: Settings) -> int:
+    """Return how many deadlocks a state store on PostgreSQL has had to break; on SQLite there are none."""
+    with engine_of(settings) as state, state.connect() as connection:
+        if state.dialect.name == "sqlite":
+            return 0
+        return int(connection.execute(text("SELECT sum(deadlocks) FROM pg_stat_database")).scalar_one())
 
 
 def seed(settings: Settings, n_items: int) -> None:

@@ -38,8 +38,8 @@ class _Work:
         return (self.claims, self.settled, self.closed, self.released, self.others, self.asks)
 
     def has_money(self) -> bool:
-        """Say whether anything waits beside functions."""
-        return any((self.claims, self.settled, self.closed, self.released, self.asks))
+        """Say whether anything waits that changes an attempt or gives a lease back."""
+        return any((self.settled, self.closed, self.released, self.asks))
 
 
 class Journal:
@@ -106,12 +106,17 @@ class Journal:
             self._writing = None
 
     def _commit(self, work: _Work) -> list[Sequence[Any]]:
-        """Return the results, in the order of ``queues``: money in one transaction, each function in one of its own.
+        """Return the results, in the order of ``queues``.
 
-        The functions lock other rows, each in an order of its own: together with money, or with each other, they would deadlock.
+        Claims, money and functions lock other rows, each in an order of its own: together they would deadlock. In SQLite a transaction
+        excludes all others anyway: claims and money share one.
         """
         done = [self._transact(action) for action, _ in work.others]
-        claimed, begun = self._transact(lambda connection: _apply(connection, work, self._limits)) if work.has_money() else ([], [])
+        if self._engine.dialect.name == "sqlite" and work.claims and work.has_money():
+            claimed, begun = self._transact(lambda connection: (_claim(connection, work), _account(connection, work, self._limits)))
+        else:
+            claimed = self._transact(lambda connection: _claim(connection, work)) if work.claims else []
+            begun = self._transact(lambda connection: _account(connection, work, self._limits)) if work.has_money() else []
         return [claimed, [None] * len(work.settled), [None] * len(work.closed), [None] * len(work.released), done, begun]
 
     def _transact(self, action: Callable[[Connection], T]) -> T:
@@ -129,18 +134,21 @@ class Journal:
         raise AssertionError("unreachable")
 
 
-def _apply(connection: Connection, work: _Work, limits: Limits) -> tuple[Sequence[Found | Busy | Hold], Sequence[Begun | Refused | Lost]]:
-    """Return what became of claims and asks. What frees budget goes before what asks for it."""
-    claims, settled, closed, released, _, asks = ([value for value, _ in queue] for queue in work.queues())
-    holds = [*(s.hold for s in settled), *(a.hold for a in asks), *released]
-    ledger.lock_leases(connection, {c.keys[0].lease for c in claims} | {h.lease for h in holds})
-    claimed = ledger.claim(connection, claims) if claims else []
+def _claim(connection: Connection, work: _Work) -> Sequence[Found | Busy | Hold]:
+    return ledger.claim(connection, [value for value, _ in work.claims])
+
+
+def _account(connection: Connection, work: _Work, limits: Limits) -> Sequence[Begun | Refused | Lost]:
+    """Return what became of the asks. What frees budget goes before what asks for it."""
+    settled, closed = [value for value, _ in work.settled], [value for value, _ in work.closed]
+    released, asks = [value for value, _ in work.released], [value for value, _ in work.asks]
+    ledger.lock_leases(connection, {h.lease for h in (*(s.hold for s in settled), *(a.hold for a in asks), *released)})
     if settled:
         ledger.settle(connection, settled)
     if closed:
         ledger.close(connection, closed)
     ledger.release(connection, released)
-    return claimed, ledger.begin(connection, asks, limits) if asks else []
+    return ledger.begin(connection, asks, limits) if asks else []
 
 
 def _answer(work: _Work, results: list[Sequence[Any]]) -> None:

@@ -153,7 +153,7 @@ class Closed:
 
 
 def lock_leases(connection: Connection, leases: set[str]) -> None:
-    """Lock all leases that a transaction will read or change, before any budget: all in one order, against deadlocks."""
+    """Lock the leases under which a transaction will change anything, before any budget: all in one order, against deadlocks."""
     if connection.dialect.name != "sqlite":  # there a transaction excludes all others
         _held(connection, leases)
 
@@ -163,7 +163,7 @@ def claim(connection: Connection, claims: Sequence[Claim]) -> list[Found | Busy 
     now = datetime.now(UTC)
     found = _find(connection, claims, now)
     wanted = {c.keys[0].lease for c, f in zip(claims, found, strict=True) if f is None}
-    held = _held(connection, wanted)
+    held = _seen(connection, wanted)
     taken: dict[str, dict[str, Any]] = {}
     results: list[Found | Busy | Hold] = []
     for c, f in zip(claims, found, strict=True):
@@ -179,7 +179,7 @@ def claim(connection: Connection, claims: Sequence[Claim]) -> list[Found | Busy 
         taken[lease] = {"name": lease, "owner": owner, "token": hold.token, "expires_at": now + timedelta(seconds=c.lasts_s)}
         results.append(hold)
     take(connection, LEASES, [taken[name] for name in sorted(taken)])
-    won = _held(connection, set(taken))
+    won = _seen(connection, set(taken))
     results = [Busy(won[r.lease]["owner"]) if isinstance(r, Hold) and not _is_mine(won[r.lease], r) else r for r in results]
     return results if connection.dialect.name == "sqlite" else _look_again(connection, claims, results, now)
 
@@ -328,6 +328,10 @@ def _stored(connection: Connection, keys: Iterable[AnswerKey], now: datetime) ->
     return found
 
 
+def _seen(connection: Connection, leases: set[str]) -> dict[str, Mapping[str, Any]]:
+    return {row["name"]: dict(row) for row in connection.execute(_SEE, {"names": sorted(leases)}).mappings()} if leases else {}
+
+
 def _held(connection: Connection, leases: set[str]) -> dict[str, Mapping[str, Any]]:
     return {row["name"]: dict(row) for row in connection.execute(_HELD, {"names": sorted(leases)}).mappings()} if leases else {}
 
@@ -433,7 +437,8 @@ _FIND = select(ANSWERS).where(
     ANSWERS.c.item_id.in_(bindparam("items", expanding=True)),
     or_(ANSWERS.c.published_at.is_(None), ANSWERS.c.expires_at.is_(None), ANSWERS.c.expires_at > bindparam("now")),
 )
-_HELD = select(LEASES).where(LEASES.c.name.in_(bindparam("names", expanding=True))).order_by(LEASES.c.name).with_for_update()
+_SEE = select(LEASES).where(LEASES.c.name.in_(bindparam("names", expanding=True)))
+_HELD = _SEE.order_by(LEASES.c.name).with_for_update()
 _RENEW = update(LEASES).where(LEASES.c.name == bindparam("own")).values(expires_at=bindparam("until"))
 _RELEASE = delete(LEASES).where(
     LEASES.c.name == bindparam("own"), LEASES.c.owner == bindparam("holder"), LEASES.c.token == bindparam("number")
