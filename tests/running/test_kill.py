@@ -45,6 +45,7 @@ def test_killed_processes_lose_nothing_double_nothing_and_pay_again_only_what_wa
     assert verdict.is_clean, f"{kills}: {verdict}"
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])
 def test_workers_on_the_same_shard_ask_for_each_item_once(
     tmp_path: Path, simulator: Simulator, store: str, request: pytest.FixtureRequest
@@ -58,7 +59,7 @@ def test_workers_on_the_same_shard_ask_for_each_item_once(
         n_before = n_deadlocks(settings)
         workers = [start(run_shard, settings, shard) for _ in range(N_WORKERS)]
         for worker in workers:
-            worker.join(60)
+            worker.join(200)
         assert [worker.exitcode for worker in workers] == [0] * N_WORKERS
         assert n_deadlocks(settings) == n_before
         report = publish_run(settings, key)
