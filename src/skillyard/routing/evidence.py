@@ -1,0 +1,118 @@
+"""Evidence: what each tier made of one item, beside what the expert or a case expects; which of it still holds; how it is split.
+
+Rows come from audits (an item of production answered on every tier its skill may use) and from evals (a skill's own cases).
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from skillyard.errors import ConfigError
+from skillyard.tiers import TIERS
+
+FIT, CALIBRATE = 0.5, 0.8
+"""Upper ends of the first two splits on [0, 1); the rest is for replay alone."""
+SOURCES = ("audit", "eval")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one tier made of one item."""
+
+    passed: bool
+    """The answer passed its schema and its named checks."""
+    quality: float
+    """0..1: agreement with the expert's answer or with what the case expects; 0.0 when not passed."""
+    cost_usd: float
+    latency_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One item of one skill and its outcomes."""
+
+    skill: str
+    fingerprint: str
+    item_id: str
+    group: str
+    """The document, or eval:<skill>:<case>: never divided between fitting, calibration and replay."""
+    text: str
+    language: str | None
+    outcomes: Mapping[str, Observation]
+    """By tier."""
+    weight: float
+    """Inverse of the chance it was sampled with; 1.0 for evals."""
+    served_tier: str | None
+    """None for evals."""
+    observed_at: datetime
+    """UTC, with its zone."""
+    source: str
+    """One of SOURCES."""
+
+
+class EvidenceError(ConfigError):
+    """A row of evidence cannot be learned from."""
+
+
+def check_evidence(rows: Iterable[Evidence]) -> None:
+    """Raise EvidenceError for the first row that cannot be learned from, or when there is none."""
+    n_rows = 0
+    for n_rows, row in enumerate(rows, 1):
+        problem = _problem(row)
+        if problem:
+            raise EvidenceError(
+                f"evidence row {n_rows} (skill {row.skill!r}, item {row.item_id!r}): {problem}. Correct or leave out the row."
+            )
+    if not n_rows:
+        raise EvidenceError("no evidence: run an audit or the skill's evals on every tier first.")
+
+
+def split_of(group: str) -> Literal["fit", "calibrate", "replay"]:
+    """Return the one use that a group's rows have, the same for ever."""
+    share = hash_share("split", group)
+    return "fit" if share < FIT else "calibrate" if share < CALIBRATE else "replay"
+
+
+def hash_share(salt: str, group: str) -> float:
+    """Return a number in [0, 1) that is uniform over groups, and independent between salts."""
+    digest = hashlib.sha256(f"{salt}{group}".encode()).digest()
+    return int.from_bytes(digest[:6]) / 2**48
+
+
+def still_valid(rows: Sequence[Evidence], fingerprint: str) -> list[Evidence]:
+    """Return the rows of one skill that say how its tiers do now; ``fingerprint`` is the skill's current one."""
+    check_evidence(rows)
+    skills = sorted({row.skill for row in rows})
+    if len(skills) > 1:
+        raise EvidenceError(f"evidence of {len(skills)} skills ({', '.join(skills)}) at once: pass one skill's rows at a time.")
+    return list(rows)
+
+
+def _problem(row: Evidence) -> str:
+    if not row.text.strip():
+        return "its text is empty; a router learns from texts"
+    if not (math.isfinite(row.weight) and row.weight > 0):
+        return f"weight is {row.weight}; allowed: a finite number above 0"
+    if row.observed_at.tzinfo is None:
+        return f"observed_at is {row.observed_at} without a zone; allowed: UTC"
+    if row.source not in SOURCES:
+        return f"source is {row.source!r}; allowed: {', '.join(SOURCES)}"
+    if not row.outcomes:
+        return "it has no outcome on any tier; at least one is needed"
+    problems = (_outcome_problem(tier, outcome) for tier, outcome in row.outcomes.items())
+    return next(filter(None, problems), "")
+
+
+def _outcome_problem(tier: str, outcome: Observation) -> str:
+    if tier not in TIERS:
+        return f"unknown tier {tier!r}; allowed: {', '.join(TIERS)}"
+    if not 0 <= outcome.quality <= 1:  # False for NaN too
+        return f"quality on {tier} is {outcome.quality}; allowed: 0 to 1"
+    if outcome.quality and not outcome.passed:
+        return f"quality on {tier} is {outcome.quality} although the answer failed its checks; allowed: 0.0"
+    if not (math.isfinite(outcome.cost_usd) and outcome.cost_usd >= 0):
+        return f"cost_usd on {tier} is {outcome.cost_usd}; allowed: a finite number from 0"
+    return ""
