@@ -10,18 +10,34 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, text
 
 OWNER = "postgres"
 """The account that runs the server when the tests run as root, which PostgreSQL refuses to do."""
 
 
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The SQLAlchemy URL of an empty database; skipped where PostgreSQL is not installed."""
+def postgres_server() -> Iterator[str]:
+    """The SQLAlchemy URL of a database that all tests of the session share; skipped where PostgreSQL is not installed."""
     if not binaries():
         pytest.skip("PostgreSQL is not installed: `make test` as root installs it, else apt-get install postgresql")
     with running_postgres() as url:
         yield url
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database: nothing that a test leaves in it reaches the next one."""
+    yield postgres_server
+    engine = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'postgres'")
+        )
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
+        connection.execute(text("GRANT USAGE ON SCHEMA public TO PUBLIC"))
+    engine.dispose()
 
 
 @contextmanager
