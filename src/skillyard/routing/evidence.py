@@ -7,8 +7,11 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from skillyard.errors import ConfigError
 from skillyard.tiers import TIERS
@@ -16,6 +19,11 @@ from skillyard.tiers import TIERS
 FIT, CALIBRATE = 0.5, 0.8
 """Upper ends of the first two splits on [0, 1); the rest is for replay alone."""
 SOURCES = ("audit", "eval")
+
+CHANGE_LEVEL = 0.01
+N_SHUFFLES = 999
+LEAST_CHANGE = 2.3
+"""Below this many standard errors nothing is significant: no need to shuffle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +91,82 @@ def hash_share(salt: str, group: str) -> float:
 
 
 def still_valid(rows: Sequence[Evidence], fingerprint: str) -> list[Evidence]:
-    """Return the rows of one skill that say how its tiers do now; ``fingerprint`` is the skill's current one."""
+    """Return the rows of one skill that say how its tiers do now; ``fingerprint`` is the skill's current one.
+
+    The history, newest first (the current fingerprint before any other), is cut where the tiers' qualities change. What holds is the
+    newest regime and every earlier one that does not differ from it: so evidence carries over to a new fingerprint until audits
+    disagree, a drift is seen in the first night that shows it, and a recovery brings the evidence from before the drift back.
+    Audits and evals have different items, hence each a history of its own; an eval from a time that the audits disown does not hold.
+    """
     check_evidence(rows)
     skills = sorted({row.skill for row in rows})
     if len(skills) > 1:
         raise EvidenceError(f"evidence of {len(skills)} skills ({', '.join(skills)}) at once: pass one skill's rows at a time.")
-    return list(rows)
+    audits, disowned = _current([row for row in rows if row.source == "audit"], fingerprint)
+    spans = [(min(row.observed_at for row in regime), max(row.observed_at for row in regime)) for regime in disowned]
+    evals = [row for row in rows if row.source == "eval" and not any(first <= row.observed_at <= last for first, last in spans)]
+    return audits + _current(evals, fingerprint)[0]
+
+
+def _current(rows: Sequence[Evidence], fingerprint: str) -> tuple[list[Evidence], list[list[Evidence]]]:
+    """Return the rows that agree with the newest regime, and the regimes that do not."""
+    blocks: dict[tuple[bool, date, str], list[Evidence]] = {}
+    for row in rows:
+        key = (row.fingerprint == fingerprint, row.observed_at.astimezone(UTC).date(), row.fingerprint)
+        blocks.setdefault(key, []).append(row)
+    newest_first = [blocks[key] for key in sorted(blocks, reverse=True)]
+    held: list[Evidence] = []
+    disowned = []
+    for n, regime in enumerate(_regimes(newest_first)):
+        flat = [row for block in regime for row in block]
+        if n == 0:
+            newest = flat
+        if n == 0 or find_change([newest, flat]) is None:
+            held += flat
+        else:
+            disowned.append(flat)
+    return held, disowned
+
+
+def _regimes(blocks: list[list[Evidence]]) -> list[list[list[Evidence]]]:
+    cut = find_change(blocks)
+    return [blocks] if cut is None else _regimes(blocks[:cut]) + _regimes(blocks[cut:])
+
+
+def find_change(blocks: Sequence[Sequence[Evidence]]) -> int | None:
+    """Return before which block the mean quality of a tier changes (p < CHANGE_LEVEL over all tiers and cuts together), if it does.
+
+    The largest standardised cumulative sum of residuals, against what it is when the rows are shuffled: exact for samples of any size.
+    """
+    rows = [row for block in blocks for row in block]
+    cuts = np.cumsum([len(block) for block in blocks])[:-1]
+    residuals = _residuals(rows)
+    if not len(cuts) or not residuals.size:
+        return None
+    scale = np.sqrt(cuts * (len(rows) - cuts) / len(rows))[:, None]
+    statistics = (np.abs(np.cumsum(residuals, axis=0)[cuts - 1]) / scale).max(axis=1)
+    if statistics.max() < LEAST_CHANGE:
+        return None
+    rng = np.random.default_rng(0)
+    shuffled = (np.abs(np.cumsum(rng.permutation(residuals), axis=0)[cuts - 1]) / scale for _ in range(N_SHUFFLES))
+    n_larger = sum(bool(one.max() >= statistics.max()) for one in shuffled)
+    return int(statistics.argmax()) + 1 if (n_larger + 1) / (N_SHUFFLES + 1) < CHANGE_LEVEL else None
+
+
+def _residuals(rows: Sequence[Evidence]) -> NDArray[np.float64]:
+    """Return rows × tiers: weighted differences from the tier's mean, scaled to variance 1; a tier that never varies is left out."""
+    columns = []
+    weights = np.array([row.weight for row in rows])
+    for tier in TIERS:
+        has = np.array([tier in row.outcomes for row in rows], bool)
+        quality = np.array([row.outcomes[tier].quality if tier in row.outcomes else 0.0 for row in rows])
+        if has.any():
+            mean = np.average(quality[has], weights=weights[has])
+            residual = np.where(has, weights * (quality - mean), 0.0)
+            spread = residual.std()
+            if spread > 1e-12:
+                columns.append(residual / spread)
+    return np.column_stack(columns) if columns else np.empty((len(rows), 0))
 
 
 def _problem(row: Evidence) -> str:
