@@ -35,12 +35,20 @@ def fit_calibration(p: Floats, quality: Floats, weight: Floats, slope: float | N
     design = np.column_stack([np.ones(len(p)), logits(p)])
     share = weight / weight.mean()
     prior = found.copy()
-    for _ in range(30):  # Newton: a convex problem of one or two unknowns
+
+    def loss(at: Floats) -> float:
+        odds = design @ at
+        return float(share @ (np.logaddexp(0.0, odds) - quality * odds) + PRIOR_ROWS / 8 * ((at - prior) ** 2).sum())
+
+    for _ in range(50):  # Newton's method, its step halved until the loss falls
         good = 1 / (1 + np.exp(-np.clip(design @ found, -MOST_LOGIT, MOST_LOGIT)))
         gradient = (design.T @ (share * (good - quality)) + PRIOR_ROWS / 4 * (found - prior))[:n_free]
         curvature = (design.T * (share * good * (1 - good))) @ design + PRIOR_ROWS / 4 * np.eye(2)
-        step = np.linalg.solve(curvature[:n_free, :n_free], gradient)
-        found[:n_free] -= np.clip(step, -2.0, 2.0)
-        if np.abs(step).max() < 1e-8:
+        step = np.zeros(2)
+        step[:n_free] = np.linalg.solve(curvature[:n_free, :n_free], gradient)
+        while np.abs(step).max() > 1e-8 and loss(found - step) > loss(found):
+            step /= 2
+        found = found - step
+        if np.abs(step).max() <= 1e-8:
             break
     return float(found[1]), float(found[0])
