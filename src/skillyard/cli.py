@@ -254,7 +254,7 @@ def explain_route(
 def report_cost(
     first: FirstDay = None,
     last: LastDay = None,
-    by: Annotated[str, typer.Option(help="team, skill, tier, model or dag.")] = "skill",
+    by: Annotated[str, typer.Option(help="team, skill, tier, model, dag or purpose.")] = "skill",
     as_json: AsJson = False,
 ) -> None:
     """Attribute the ledger of these days and print the bill: settled cost, unknown attempts, cache savings, all-expert baseline."""

@@ -45,6 +45,7 @@ def call(usage: Usage = USAGE, *, tier: str = "fast", status: str = "settled", d
         "model": model,
         "deployment": "d",
         "lane": "live",
+        "purpose": "answer",
         "request_hash": sha256(b"request").hexdigest(),
         "max_tokens": 256,
         "status": status,

@@ -55,9 +55,9 @@ def test_the_sums_are_those_of_the_ledger(rows: list[dict[str, Any]]) -> None:
     for status in ("settled", "failed", "unknown", "cached"):
         assert total(bill, f"n_{status}") == sum(row["status"] == status for row in rows)
     assert all(row["n_calls"] == row["n_settled"] + row["n_failed"] + row["n_unknown"] for row in bill)
-    keys = {(r["usage_date"], r["team"], r["skill"], r["tier"], r["model"], r["dag_id"]) for r in rows}
+    keys = {(r["usage_date"], r["team"], r["skill"], r["tier"], r["model"], r["dag_id"], r["purpose"]) for r in rows}
     assert len(bill) == len(keys)
-    pairs = {(r["usage_date"], r["team"], r["skill"], r["tier"], r["model"], r["dag_id"], r["item_id"]) for r in rows}
+    pairs = {(r["usage_date"], r["team"], r["skill"], r["tier"], r["model"], r["dag_id"], r["purpose"], r["item_id"]) for r in rows}
     assert total(bill, "n_items") == len(pairs)
 
 

@@ -13,7 +13,19 @@ import pyarrow as pa
 
 from skillyard.lake.lake import Lake
 from skillyard.lake.results import results_table, to_results
-from skillyard.lake.tables import COST_DAILY, DOCUMENTS, LLM_CALLS, PAGES, REJECTS, TABLES, Table
+from skillyard.lake.tables import (
+    AUDITS,
+    COST_DAILY,
+    DOCUMENTS,
+    EVALS,
+    LLM_CALLS,
+    PAGES,
+    QUALITY_DAILY,
+    RED_FLAGS,
+    REJECTS,
+    TABLES,
+    Table,
+)
 
 DAY = date(2026, 11, 20)
 SHA = "ab" * 32
@@ -53,6 +65,7 @@ def results(items: range, day: date = DAY, fingerprint: str = SHA, table: Table 
         "model": "embedded/small",
         "route_reason": "floor",
         "route_score": 0.1,
+        "router_version": "heuristic",
         "n_attempts": 1,
         "n_escalations": 0,
         "cost_usd": Decimal("0.0000000375"),
@@ -100,6 +113,39 @@ def example(name: str) -> tuple[Table, dict[str, Any]]:
         },
         LLM_CALLS.name: call("call-1"),
         COST_DAILY.name: cost("tag-document", 1),
+        AUDITS.name: audit("item-1", "fast"),
+        EVALS.name: {
+            **dict.fromkeys(("eval_id", "skill", "case_id", "text", "model"), "x"),
+            "fingerprint": SHA,
+            "tier": "fast",
+            "has_passed": True,
+            "is_right": False,
+            "message": "tags: found []",
+            "cost_usd": "0.01",
+            "evaluated_at": moment(DAY),
+            "evaluated_on": DAY,
+        },
+        QUALITY_DAILY.name: {
+            "usage_date": DAY,
+            "skill": "tag-document",
+            "router_version": "heuristic",
+            "n_audited": 40,
+            "n_audited_today": 20,
+            "retained": 0.97,
+            "retained_lower": 0.93,
+            "retained_upper": 0.99,
+            "target": 0.95,
+            "audit_cost_usd": "0.2",
+        },
+        RED_FLAGS.name: {
+            "usage_date": DAY,
+            "flag": "expert_share",
+            "skill": "*",
+            "message": "much",
+            "value": 0.4,
+            "bound": 0.3,
+            "numbers": "{}",
+        },
     }
     return TABLES[name], rows[name]
 
@@ -117,16 +163,26 @@ def call(call_id: str, **changes: Any) -> dict[str, Any]:
         "sample_no": 0,
         "tier": "fast",
         "lane": "live",
+        "purpose": "answer",
         "max_tokens": 256,
         "status": "settled",
     }
     return text | counts | money | own | {"sent_at": moment(DAY), "usage_date": DAY} | changes
 
 
+def audit(item_id: str, tier: str, **changes: Any) -> dict[str, Any]:
+    """Return one tier's row of an audited item."""
+    text = dict.fromkeys(("audit_id", "skill", "doc_id", "result_run_id", "model", "stratum", "router_version"), "x")
+    own = {"item_id": item_id, "fingerprint": SHA, "tier": tier, "is_served": tier == "fast", "route_score": 0.1, "weight": 5.0}
+    said = {"has_passed": True, "agreement": 1.0, "field_agreement": "{}", "answer": "{}", "expert_answer": "{}"}
+    money = {"cost_usd": "0.01", "audit_cost_usd": "0", "audited_at": moment(DAY), "audited_on": DAY}
+    return text | own | said | money | changes
+
+
 def cost(skill: str, n_calls: int) -> dict[str, Any]:
     """Return a row of the daily bill."""
     zero = {f.name: 0 for f in COST_DAILY.schema if not pa.types.is_string(f.type)}
-    key = {"usage_date": DAY, "team": "records", "skill": skill, "tier": "fast", "model": "m", "dag_id": "cli"}
+    key = {"usage_date": DAY, "team": "records", "skill": skill, "tier": "fast", "model": "m", "dag_id": "cli", "purpose": "answer"}
     return zero | key | {"n_calls": n_calls, "cost_usd": Decimal(n_calls) / 1000}
 
 

@@ -21,7 +21,12 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("rejects", {"skill": None, "fingerprint": None}),
     ("llm_calls", {"status": "lost", "attempt_no": 0, "tier": "none", "reasoning_tokens": 8, "team": "", "request_hash": "x"}),
     ("llm_calls", {"cost_usd": None}),
-    ("llm_calls", {"lane": "slow", "max_tokens": 0}),
+    ("llm_calls", {"lane": "slow", "max_tokens": 0, "purpose": "fun"}),
+    ("audits", {"agreement": 1.5, "weight": 0.5, "tier": "cheap", "stratum": "", "cost_usd": "-1"}),
+    ("audits", {"answer": None}),
+    ("evals", {"case_id": "", "tier": "cheap", "cost_usd": "-1"}),
+    ("quality_daily", {"retained_lower": 1.2, "target": -1.0, "n_audited_today": 50}),
+    ("red_flags", {"flag": "Oh no", "message": "", "numbers": ""}),
     ("cost_daily", {"n_calls": -1, "cost_usd": "-0.000000000001", "tier": "cheap"}),
     ("results", {"tier": "cheap", "route_score": 1.5, "n_attempts": -1, "cost_usd": "-1", "model": "", "page_no": 0}),
 ]
@@ -49,6 +54,13 @@ def test_an_unknown_outcome_may_not_have_a_cost() -> None:
     table, row = example("llm_calls")
     failed = [o.expectation for o in check(table, to_results(table, [row | {"status": "unknown"}])) if not o.has_passed]
     assert failed == ["expect_column_values_to_be_null"]
+
+
+@pytest.mark.parametrize(("name", "changes"), [("audits", {"agreement": 0.7}), ("evals", {"is_right": True})])
+def test_an_answer_that_did_not_pass_its_checks_is_not_good(name: str, changes: dict[str, Any]) -> None:
+    table, row = example(name)
+    failed = [o.columns for o in check(table, to_results(table, [row | changes | {"has_passed": False}])) if not o.has_passed]
+    assert failed == list(changes)
 
 
 def test_a_failure_names_table_expectation_column_count_and_rows(lake: Lake) -> None:

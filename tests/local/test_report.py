@@ -72,7 +72,15 @@ def publish(settings: Settings, name: str, answers: dict[str, dict[str, Any]], p
     skill = Catalogue(settings.include).load(name)
     table = results_table(name, skill.output_major, skill.output_schema)
     head = {"fingerprint": "f" * 64, "is_stale": False, "tier": "fast", "model": "m", "route_reason": "easy", "route_score": 0.1}
-    head |= {"n_attempts": 1, "n_escalations": 0, "cost_usd": 0, "run_id": "r", "produced_at": AT, "produced_on": DAY}
+    head |= {
+        "router_version": "heuristic",
+        "n_attempts": 1,
+        "n_escalations": 0,
+        "cost_usd": 0,
+        "run_id": "r",
+        "produced_at": AT,
+        "produced_on": DAY,
+    }
     rows = [{**head, "item_id": path, "doc_id": path, "uri": uri(settings, path), **value} for path, value in answers.items()]
     replace_rows(Lake(settings.lake), table, to_results(table, rows), part)
 

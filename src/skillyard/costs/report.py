@@ -15,7 +15,7 @@ from skillyard.lake.read import read
 from skillyard.lake.tables import COST_DAILY
 from skillyard.settings import Settings
 
-COLUMN_OF = {"team": "team", "skill": "skill", "tier": "tier", "model": "model", "dag": "dag_id"}
+COLUMN_OF = {"team": "team", "skill": "skill", "tier": "tier", "model": "model", "dag": "dag_id", "purpose": "purpose"}
 """What a report can be grouped by."""
 _SUMS = ("n_calls", "n_settled", "n_failed", "n_unknown", "n_cached", "cost_usd", "unknown_reserved_usd", "saved_usd", "baseline_usd")
 

@@ -44,6 +44,8 @@ class Request:
     """The stored answer may serve other teams."""
     lake: str = ""
     """Root of the lake on which the ledger's row belongs."""
+    purpose: str = "answer"
+    """Why it is asked: answer, routing, vote, audit, judge or eval. The ledger has it; an answer found in the store serves any purpose."""
 
     @cached_property
     def operation_id(self) -> str:
@@ -107,6 +109,7 @@ def attempt_row(
         "model": deployment.model,
         "deployment": deployment.name,
         "lane": "live",
+        "purpose": request.purpose,
         "request_hash": request.key(deployment).request_hash,
         "max_tokens": max_tokens,
         "reserved_usd": reserved_usd,

@@ -94,6 +94,7 @@ ATTEMPTS = Table(
     Column("model", String, nullable=False),
     Column("deployment", String, nullable=False),
     Column("lane", String, nullable=False, default="live"),
+    Column("purpose", String, nullable=False, default="answer"),
     Column("batch", String, index=True),
     Column("request_hash", String, nullable=False),
     Column("max_tokens", Integer, nullable=False),
@@ -217,7 +218,7 @@ BATCHES = Table(
 """Batches handed to a provider: the row is committed, with its reserved attempts, before anything is uploaded."""
 
 STATE_VERSION = Table("state_version", METADATA, Column("version", Integer, primary_key=True))
-VERSION = 2
+VERSION = 3
 """Of the tables above. A store of another version is refused, never guessed at."""
 
 

@@ -14,6 +14,8 @@ TIMESTAMP = pa.timestamp("us", tz="UTC")
 DATE = pa.date32()
 TEXT = pa.string()
 INT = pa.int64()
+SHARE = pa.float64()
+PURPOSE = "why it was asked: answer, routing (which tier?), vote, audit, judge or eval"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ LLM_CALLS = Table(
             required("model", TEXT, "the resolved model"),
             required("deployment", TEXT, "the deployment of the profile that was asked"),
             required("lane", TEXT, "live or batch: the provider's batch API at its discount"),
+            required("purpose", TEXT, PURPOSE),
             required("request_hash", TEXT, "sha256 of model, messages, output schema, parameters and sample_no"),
             required("max_tokens", pa.int32(), "the output limit that was sent with the request"),
             required("status", TEXT, "settled, failed (refused by the provider, cost 0), unknown (sent, outcome not known) or cached"),
@@ -158,8 +161,8 @@ LLM_CALLS = Table(
 
 COST_DAILY = Table(
     "cost_daily",
-    "The bill of a day by team, skill, tier, model and DAG. Sums equal the ledger to the last decimal.",
-    ("usage_date", "team", "skill", "tier", "model", "dag_id"),
+    "The bill of a day by team, skill, tier, model, DAG and purpose. Sums equal the ledger to the last decimal.",
+    ("usage_date", "team", "skill", "tier", "model", "dag_id", "purpose"),
     "usage_date",
     pa.schema(
         [
@@ -169,6 +172,7 @@ COST_DAILY = Table(
             required("tier", TEXT, "fast, standard or expert"),
             required("model", TEXT, "the resolved model"),
             required("dag_id", TEXT, "the DAG, or cli"),
+            required("purpose", TEXT, PURPOSE),
             required("n_calls", INT, "attempts, all statuses but cached"),
             required("n_settled", INT, "attempts that were answered and priced"),
             required("n_failed", INT, "attempts the provider refused"),
@@ -189,7 +193,108 @@ COST_DAILY = Table(
     is_recomputed=True,
 )
 
-TABLES: dict[str, Table] = {t.name: t for t in (DOCUMENTS, PAGES, REJECTS, LLM_CALLS, COST_DAILY)}
+AUDITS = Table(
+    "audits",
+    "One row per audited item and tier: what that tier answered beside the expert's answer. An item is audited on every tier at once.",
+    ("audit_id", "item_id", "tier"),
+    "audited_on",
+    pa.schema(
+        [
+            required("audit_id", TEXT, "the audit of one skill in one night, or on demand"),
+            required("skill", TEXT, "the skill"),
+            required("fingerprint", TEXT, "the skill's fingerprint that was audited"),
+            required("item_id", TEXT, "the item"),
+            required("doc_id", TEXT, "the document it belongs to"),
+            required("result_run_id", TEXT, "the run that made the audited result"),
+            required("tier", TEXT, "the tier whose answer this row compares; the highest one is what the others are compared with"),
+            required("model", TEXT, "the resolved model that answered; empty when the tier did not answer"),
+            required("is_served", pa.bool_(), "the audited result came from this tier"),
+            required("route_score", SHARE, "the router's score of the result"),
+            required("router_version", TEXT, "the router that chose the result's first tier"),
+            required("stratum", TEXT, "the stratum it was drawn from"),
+            required("weight", SHARE, "results of the stratum that it stands for: the inverse of its chance to be drawn"),
+            required("has_passed", pa.bool_(), "the tier's answer passed the schema and the named checks"),
+            field("error_kind", TEXT, "why it did not"),
+            required("agreement", SHARE, "0..1 with the expert's answer; 0 when it did not pass"),
+            required("field_agreement", TEXT, "the same by field, a JSON object"),
+            field("answer", TEXT, "the tier's answer, JSON"),
+            field("expert_answer", TEXT, "the expert's answer, JSON"),
+            required("cost_usd", MONEY, "what an answer of this tier costs, whoever paid for it"),
+            required("audit_cost_usd", MONEY, "what the audit paid for it, 0 for an answer that was there already"),
+            field("latency_ms", pa.int32(), "of the answer, where it was asked live"),
+            required("audited_at", TIMESTAMP, "when"),
+            required("audited_on", DATE, "the UTC day of audited_at, as in the path"),
+        ]
+    ),
+)
+
+EVALS = Table(
+    "evals",
+    "One row per case of a skill's own evals and tier it was asked on.",
+    ("eval_id", "skill", "case_id", "tier"),
+    "evaluated_on",
+    pa.schema(
+        [
+            required("eval_id", TEXT, "one evaluation of a skill"),
+            required("skill", TEXT, "the skill"),
+            required("fingerprint", TEXT, "the skill's fingerprint that was evaluated"),
+            required("case_id", TEXT, "the case in evals/cases.yaml"),
+            required("text", TEXT, "the case's text"),
+            required("tier", TEXT, "the tier that was asked"),
+            required("model", TEXT, "the resolved model; empty when nothing was answered"),
+            required("has_passed", pa.bool_(), "the answer passed the schema and the named checks"),
+            required("is_right", pa.bool_(), "and every assertion of the case holds"),
+            field("message", TEXT, "what was wrong"),
+            required("cost_usd", MONEY, "what it cost"),
+            field("latency_ms", pa.int32(), "of the answer"),
+            required("evaluated_at", TIMESTAMP, "when"),
+            required("evaluated_on", DATE, "the UTC day of evaluated_at, as in the path"),
+        ]
+    ),
+)
+
+QUALITY_DAILY = Table(
+    "quality_daily",
+    "Retained quality of a skill as its audits show it on a day, with its interval: served quality / the expert tier's quality.",
+    ("usage_date", "skill"),
+    "usage_date",
+    pa.schema(
+        [
+            required("usage_date", DATE, "UTC day, as in the path"),
+            required("skill", TEXT, "the skill"),
+            required("router_version", TEXT, "the router in use at the end of the day, or heuristic"),
+            required("n_audited", INT, "audited items that the figures rest on: of this day and as far back as they agree"),
+            required("n_audited_today", INT, "of these, audited on this day"),
+            required("retained", SHARE, "estimate, 0..1"),
+            required("retained_lower", SHARE, "95 % lower confidence bound"),
+            required("retained_upper", SHARE, "95 % upper confidence bound"),
+            required("target", SHARE, "what the skill asks for"),
+            required("audit_cost_usd", MONEY, "what the audits of the day cost"),
+        ]
+    ),
+    is_recomputed=True,
+)
+
+RED_FLAGS = Table(
+    "red_flags",
+    "What is wrong with routing on a day, with the numbers behind it.",
+    ("usage_date", "flag", "skill"),
+    "usage_date",
+    pa.schema(
+        [
+            required("usage_date", DATE, "UTC day, as in the path"),
+            required("flag", TEXT, "a fixed word, see docs/operations.md"),
+            required("skill", TEXT, "the skill; * for all of them together"),
+            required("message", TEXT, "what was found, in a sentence with its numbers, and what to do"),
+            required("value", SHARE, "the number that was looked at"),
+            required("bound", SHARE, "the bound that it crossed"),
+            required("numbers", TEXT, "everything it was computed from, a JSON object"),
+        ]
+    ),
+    is_recomputed=True,
+)
+
+TABLES: dict[str, Table] = {t.name: t for t in (DOCUMENTS, PAGES, REJECTS, LLM_CALLS, COST_DAILY, AUDITS, EVALS, QUALITY_DAILY, RED_FLAGS)}
 
 RESULT_HEAD = (
     required("item_id", TEXT, "the item; one row per item, its newest result"),
@@ -203,7 +308,8 @@ RESULT_TAIL = (
     required("tier", TEXT, "none, fast, standard or expert: where the accepted answer came from"),
     required("model", TEXT, "the resolved model, or the library"),
     required("route_reason", TEXT, "why the item started on its tier"),
-    required("route_score", pa.float64(), "0 easy … 1 hard, as the router saw it"),
+    required("route_score", SHARE, "0 easy … 1 hard, as the router saw it"),
+    required("router_version", TEXT, "the router that decided, or heuristic"),
     required("n_attempts", pa.int32(), "requests sent to providers for it in this run"),
     required("n_escalations", pa.int32(), "how often it moved to a higher tier"),
     required("cost_usd", MONEY, "what they cost"),

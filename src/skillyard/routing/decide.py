@@ -11,6 +11,8 @@ from skillyard.routing.features import Features
 from skillyard.tiers import TIERS
 
 HARD, VERY_HARD = 0.45, 0.70
+HEURISTIC = "heuristic"
+"""The version of this router, where others have one of their own."""
 
 
 @dataclass(frozen=True, slots=True)

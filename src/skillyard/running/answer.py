@@ -29,6 +29,7 @@ class RoutedItem(Item):
     tier: str
     route_score: float
     route_reason: str
+    router_version: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,11 @@ def load_history(
 ) -> History:
     """Return the history of a skill from the lake's ledger. ``output_tokens`` is the longest answer it allows."""
     current, older = _Sample(), _Sample()
-    wanted = (pc.field("skill") == skill) & (pc.field("usage_date") >= pa.scalar((at - WINDOW).date(), pa.date32()))
+    wanted = (
+        (pc.field("skill") == skill)
+        & (pc.field("purpose") == "answer")
+        & (pc.field("usage_date") >= pa.scalar((at - WINDOW).date(), pa.date32()))
+    )
     for batch in scan(lake, LLM_CALLS, COLUMNS, wanted):
         is_current = pc.equal(batch.column("fingerprint"), fingerprint)
         current.add(batch.filter(is_current))

@@ -185,6 +185,7 @@ def _result_row(plan: RunPlan, row: dict[str, Any]) -> dict[str, Any]:
         "model",
         "route_reason",
         "route_score",
+        "router_version",
         "n_attempts",
         "n_escalations",
         "cost_usd",

@@ -14,7 +14,7 @@ from skillyard.gateway.budgets import Limit, balances_of, soft_reached
 from skillyard.gateway.state import reading
 from skillyard.lake.lake import Lake
 from skillyard.profiles import load_profile
-from skillyard.routing.decide import Decision, Traits, choose_tier
+from skillyard.routing.decide import HEURISTIC, Decision, Traits, choose_tier
 from skillyard.routing.features import extract_features
 from skillyard.running.items import ITEM_FIELDS
 from skillyard.running.lanes import shard_uri, take_batches
@@ -31,6 +31,7 @@ LANE_SCHEMA = pa.schema(
         pa.field("tier", pa.string(), nullable=False),
         pa.field("route_score", pa.float64(), nullable=False),
         pa.field("route_reason", pa.string(), nullable=False),
+        pa.field("router_version", pa.string(), nullable=False),
     ]
 )
 
@@ -48,7 +49,8 @@ def route_run(settings: Settings, run_key: str) -> dict[str, int]:
     for row, routed in _decide(items, space.skill, plan, windows):
         decision = lower_tier(routed, soft) if soft else routed
         lane = "library" if is_library else decision.tier
-        lanes[lane].append(row | {"tier": decision.tier, "route_score": decision.score, "route_reason": decision.reason})
+        routed_by = {"route_score": decision.score, "route_reason": decision.reason, "router_version": HEURISTIC}
+        lanes[lane].append(row | {"tier": decision.tier, **routed_by})
     batches = [] if is_library else take_batches(space, plan, lanes, profile, load_prices(settings), datetime.now(UTC))
     shards = {lane: _write_shards(space.lake, run_key, lane, rows, plan.shard_items) for lane, rows in lanes.items()}
     if not is_library:
