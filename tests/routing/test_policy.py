@@ -1,7 +1,7 @@
 """What a policy expects, chooses and has proven."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from skillyard.routing.bounds import Floats
 from skillyard.routing.calibration import calibrated, fit_calibration
 from skillyard.routing.evidence import Evidence, Observation
-from skillyard.routing.outcomes import Outcomes, tabulate
+from skillyard.routing.outcomes import Outcomes, replayable, tabulate
 from skillyard.routing.policy import THRESHOLDS, SkillPolicy, choose_starts, fit_policy
 from skillyard.tiers import TIERS
 from tests.routing.rows import COSTS, row
@@ -53,9 +53,16 @@ def score(rows: list[Evidence], chances: Mapping[str, float], stretch: float = 1
     ]
 
 
+def table(rows: list[Evidence], scores: list[dict[str, float]], tiers: Iterable[str]) -> Outcomes:
+    """Return the arrays of rows in the order of their groups."""
+    score_of = {r.item_id: one for r, one in zip(rows, scores, strict=True)}
+    ordered = replayable(rows, list(tiers))
+    return tabulate(ordered, list(tiers), [score_of[r.item_id] for r in ordered])
+
+
 def arrays(n_rows: int, chances: Mapping[str, float], seed: int = 0, stretch: float = 1.0, spread: float = 1.0) -> Outcomes:
     rows = draw(n_rows, chances, seed, spread)
-    return tabulate(rows, score(rows, chances, stretch), list(chances))
+    return table(rows, score(rows, chances, stretch), chances)
 
 
 def test_expected_quality_and_cost_count_the_escalation_in() -> None:
@@ -139,7 +146,7 @@ def test_too_little_evidence_is_the_safe_tier_and_says_so() -> None:
 
 def test_no_held_out_row_at_all_is_the_safe_tier() -> None:
     chances = {"fast": 0.9, "expert": 0.99}
-    empty = tabulate([], [], list(chances))
+    empty = table([], [], chances)
     assert fit_policy("classify-things", 0.95, empty, empty).reason == "not enough evidence (n=0)"
     assert fit_policy("classify-things", 0.95, arrays(20, chances), empty).reason == "not enough evidence (n=20)"
 
@@ -148,7 +155,7 @@ def test_a_bad_cheap_tier_is_not_used_however_the_model_praises_it() -> None:
     chances = {"fast": 0.5, "expert": 0.99}
     rows = draw(900, chances, spread=0.0)
     praise = [{"fast": 0.999, "expert": 0.5}] * len(rows)
-    half = tabulate(rows[:400], praise[:400], list(chances)), tabulate(rows[400:], praise[400:], list(chances))
+    half = table(rows[:400], praise[:400], chances), table(rows[400:], praise[400:], chances)
     found = fit_policy("classify-things", 0.95, *half)
     assert found.threshold == math.inf
     assert found.reason == "nothing below expert is proven to keep 95% (n=900)"
@@ -167,8 +174,8 @@ def test_rows_of_one_document_count_as_one_piece_of_evidence() -> None:
     rows = draw(400, chances)
     same = [Evidence(**{name: getattr(r, name) for name in r.__slots__} | {"group": f"document-{n // 40}"}) for n, r in enumerate(rows)]
     fit = arrays(400, chances, 1)
-    assert fit_policy("classify-things", 0.95, fit, tabulate(rows, score(rows, chances), list(chances))).is_proven
-    assert not fit_policy("classify-things", 0.95, fit, tabulate(same, score(same, chances), list(chances))).is_proven
+    assert fit_policy("classify-things", 0.95, fit, table(rows, score(rows, chances), chances)).is_proven
+    assert not fit_policy("classify-things", 0.95, fit, table(same, score(same, chances), chances)).is_proven
 
 
 def test_what_fails_its_checks_is_served_by_the_next_tier() -> None:
@@ -177,7 +184,7 @@ def test_what_fails_its_checks_is_served_by_the_next_tier() -> None:
         **{name: getattr(failed, name) for name in failed.__slots__}
         | {"outcomes": {"fast": Observation(False, 0.0, 1.0), "expert": Observation(True, 0.9, 10.0)}}
     )
-    quality, cost = tabulate([failed], [{"fast": 0.5, "expert": 0.5}], ["fast", "expert"]).served()
+    quality, cost = tabulate([failed], ["fast", "expert"]).served()
     assert quality.tolist() == [[0.9, 0.9]]
     assert cost.tolist() == [[11.0, 10.0]]
 

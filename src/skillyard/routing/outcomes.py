@@ -1,12 +1,13 @@
 """Evidence of one skill as arrays: what starting on each tier would have served and cost, escalation counted in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skillyard.routing.evidence import Evidence, hash_share
+from skillyard.tiers import TIERS
 
 Floats = NDArray[np.float64]
 
@@ -46,24 +47,31 @@ class Outcomes:
         return np.asarray(self.weight @ values / max(float(self.weight.sum()), 1e-300))
 
 
-def is_complete(row: Evidence, tiers: Sequence[str]) -> bool:
-    """Whether every one of the tiers answered, so that any start can be replayed."""
-    return all(tier in row.outcomes for tier in tiers)
+def tiers_of(rows: Sequence[Evidence], tier_max: str) -> tuple[str, ...]:
+    """Return the tiers up to ``tier_max`` that answered at least half of a skill's rows, the cheapest first."""
+    allowed = TIERS[: TIERS.index(tier_max) + 1]
+    return tuple(tier for tier in allowed if 2 * sum(tier in row.outcomes for row in rows) >= max(len(rows), 1))
 
 
-def tabulate(rows: Sequence[Evidence], scores: Sequence[Mapping[str, float]], tiers: Sequence[str]) -> Outcomes:
-    """Return the arrays of complete rows and their raw probabilities."""
-    order = sorted(range(len(rows)), key=lambda n: (hash_share("order", rows[n].group), rows[n].group))
-    ordered = [rows[n] for n in order]
-    groups = [row.group for row in ordered]
-    seen = [[row.outcomes[tier] for tier in tiers] for row in ordered]
+def replayable(rows: Iterable[Evidence], tiers: Sequence[str]) -> list[Evidence]:
+    """Return the rows that every one of the tiers answered, group by group, the groups in an order that says nothing of them."""
+    complete = (row for row in rows if all(tier in row.outcomes for tier in tiers))
+    return sorted(complete, key=lambda row: (hash_share("order", row.group), row.group))
+
+
+def tabulate(rows: Sequence[Evidence], tiers: Sequence[str], scores: Sequence[Mapping[str, float]] | None = None) -> Outcomes:
+    """Return the arrays of replayable rows and of their raw probabilities (0 without scores)."""
     shape = (len(rows), len(tiers))
+    seen = [[row.outcomes[tier] for tier in tiers] for row in rows]
+    groups = [row.group for row in rows]
     return Outcomes(
         tiers=tuple(tiers),
-        raw=np.array([[scores[n][tier] for tier in tiers] for n in order], float).reshape(shape),
+        raw=np.array([[score[tier] for tier in tiers] for score in scores], float).reshape(shape)
+        if scores is not None
+        else np.zeros(shape),
         passed=np.array([[o.passed for o in own] for own in seen], bool).reshape(shape),
         quality=np.array([[o.quality for o in own] for own in seen], float).reshape(shape),
         cost_usd=np.array([[o.cost_usd for o in own] for own in seen], float).reshape(shape),
-        weight=np.array([row.weight for row in ordered], float),
+        weight=np.array([row.weight for row in rows], float),
         group_starts=np.array([n for n, group in enumerate(groups) if n == 0 or group != groups[n - 1]], np.int64),
     )
