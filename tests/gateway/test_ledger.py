@@ -145,6 +145,15 @@ def test_one_of_many_who_ask_at_once_gets_the_lease(state: Engine) -> None:
     assert [type(g) for g in both] == [Hold, Busy]
 
 
+def test_a_token_never_comes_again(state: Engine) -> None:
+    first = claim(state)
+    assert isinstance(first, Hold)
+    with state.begin() as connection:
+        ledger.release(connection, [first])
+    again = claim(state)
+    assert isinstance(again, Hold) and again.token > first.token
+
+
 def test_the_lease_of_a_dead_process_is_taken_over_at_once_of_another_host_when_it_ends(state: Engine) -> None:
     child = subprocess.run(
         [sys.executable, "-c", "from skillyard.gateway.owner import own_name; print(own_name())"],
@@ -152,9 +161,9 @@ def test_the_lease_of_a_dead_process_is_taken_over_at_once_of_another_host_when_
         text=True,
         check=True,
     )
-    assert isinstance(claim(state, owner=child.stdout.strip()), Hold)
+    left = claim(state, owner=child.stdout.strip())
     taken = claim(state, owner=f"other-host:{os.getpid()}:1")
-    assert isinstance(taken, Hold) and taken.token == 2
+    assert isinstance(left, Hold) and isinstance(taken, Hold) and taken.token == left.token + 1
     assert claim(state) == Busy(taken.owner)
     with state.begin() as connection:
         connection.execute(update(LEASES).values(expires_at=datetime.now(UTC)))

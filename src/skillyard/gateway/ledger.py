@@ -175,13 +175,18 @@ def claim(connection: Connection, claims: Sequence[Claim]) -> list[Found | Busy 
         if other is not None and other["expires_at"] > now and not is_gone(other["owner"]):
             results.append(Busy(other["owner"]))
             continue
-        hold = Hold(lease, owner, other["token"] + 1 if other else 1, c.lasts_s)
+        hold = Hold(lease, owner, other["token"] + 1 if other else _first_token(now), c.lasts_s)
         taken[lease] = {"name": lease, "owner": owner, "token": hold.token, "expires_at": now + timedelta(seconds=c.lasts_s)}
         results.append(hold)
     take(connection, LEASES, [taken[name] for name in sorted(taken)])
     won = _seen(connection, set(taken))
     results = [Busy(won[r.lease]["owner"]) if isinstance(r, Hold) and not _is_mine(won[r.lease], r) else r for r in results]
     return results if connection.dialect.name == "sqlite" else _look_again(connection, claims, results, now)
+
+
+def _first_token(now: datetime) -> int:
+    """Return a token for a lease that nobody holds: the time in microseconds, so that none it ever had before comes again."""
+    return int(now.timestamp() * 1_000_000)
 
 
 def begin(connection: Connection, asks: Sequence[Ask], limits: Limits) -> list[Begun | Refused | Lost]:
