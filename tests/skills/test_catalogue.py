@@ -16,6 +16,7 @@ BROKEN = [
     ("skill.yaml", "min_chars: 20", "where: [{skill: a, colum: b}]", "applies_to.where.0.column", ()),
     ("skill.yaml", "owner: records", "onwer: records", "owner", ()),
     ("skill.yaml", "quality: {min_pass_rate: 0.8}", "quality: {min_pass_rate: 8}", "quality.min_pass_rate", ()),
+    ("skill.yaml", "quality: {min_pass_rate: 0.8}", "quality: {min_pass_rate: 0.8, retained: 95}", "quality.retained", ()),
     ("skill.yaml", "max: standard}", "max: standard, min: fast}", "tier.min", ("default", "max")),
     ("skill.yaml", "tier: {default: fast, max: standard}", "tier: {default: expert, max: standard}", "tier.max", ("expert",)),
     ("skill.yaml", "name: label_in_list", "name: label_in_lst", "checks.0.name", ("label_in_list", "quote_in_text")),
@@ -91,6 +92,12 @@ def test_a_time_to_live_that_makes_no_sense_is_refused(include: Path, lasts: str
     path.write_text(f"{path.read_text()}cache_ttl_s: {lasts}\n")
     with pytest.raises(SkillError, match=r"cache_ttl_s: found .*, which has to be a number of seconds from 0 to 315360000, or the word"):
         Catalogue(include).load("name-mood")
+
+
+def test_a_skill_keeps_95_percent_of_the_highest_tiers_quality_unless_it_says_otherwise(mood: Skill, include: Path) -> None:
+    path = include / "skills" / "name-mood" / "skill.yaml"
+    path.write_text(path.read_text().replace("min_pass_rate: 0.8", "min_pass_rate: 0.8, retained: 0.9"))
+    assert (mood.retained_target, Catalogue(include).load("name-mood").retained_target) == (0.95, 0.9)
 
 
 def test_import_and_names_stay_light() -> None:

@@ -98,6 +98,7 @@ def _build(folder: Path, head: "Frontmatter", spec: "SkillSpec", checks: tuple[C
         declared_schema=spec.output.schema_,
         checks=checks,
         min_pass_rate=spec.quality.min_pass_rate,
+        retained_target=spec.quality.retained,
         owner=spec.owner,
         schedule=spec.schedule,
         parameters={n: Parameter(n, p.title, p.description, p.default, tuple(p.allowed)) for n, p in spec.parameters.items()},

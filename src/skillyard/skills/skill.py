@@ -89,6 +89,8 @@ class Skill:
     """The output schema as written, before the labels fill its enums."""
     checks: tuple[Check, ...]
     min_pass_rate: float
+    retained_target: float
+    """Share of the highest tier's quality that routing has to keep."""
     owner: str
     schedule: str | None
     parameters: Mapping[str, Parameter]

@@ -100,6 +100,7 @@ class CheckSpec(BaseModel):
 
 class QualitySpec(Strict):
     min_pass_rate: Annotated[float, Field(ge=0, le=1)]
+    retained: Annotated[float, Field(gt=0, le=1)] = 0.95
 
 
 class ParameterSpec(Strict):
