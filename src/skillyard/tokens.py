@@ -4,7 +4,7 @@
 def estimate_tokens(text: str) -> int:
     """Return a careful estimate: 3.5 ASCII characters a token; of other scripts, two bytes a token."""
     n_bytes = len(text.encode())
-    n_other_bytes = n_bytes - sum(map(str.isascii, text)) if n_bytes != len(text) else 0
+    n_other_bytes = n_bytes - len(text.encode("ascii", "ignore"))
     return int((n_bytes - n_other_bytes) / 3.5 + n_other_bytes / 2) + 1
 
 

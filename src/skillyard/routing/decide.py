@@ -12,6 +12,8 @@ from skillyard.tiers import TIERS
 
 HARD, VERY_HARD = 0.45, 0.70
 HEURISTIC = "heuristic"
+"""The router version of a decision made here."""
+HEURISTIC = "heuristic"
 """The version of this router, where others have one of their own."""
 
 
@@ -35,6 +37,11 @@ class Decision:
     tier: str
     score: float
     reason: str
+    router_version: str = HEURISTIC
+    expected_quality: float | None = None
+    """0..1, of what the item ends with, escalation counted in; None without evidence."""
+    expected_cost_usd: float | None = None
+    """Of the item's calls, escalation counted in; None without evidence."""
 
 
 def choose_tier(traits: Traits, features: Features, windows: Mapping[str, int], first_tier: str | None = None) -> Decision:
@@ -47,13 +54,18 @@ def choose_tier(traits: Traits, features: Features, windows: Mapping[str, int], 
         n_up = (score >= HARD) + (score >= VERY_HARD)
         start = min(TIERS.index(traits.tier_default) + n_up, len(allowed) - 1)
         reason = f"{'hard' if n_up else 'easy'} ({', '.join(causes) or 'nothing special'})"
-    n_needed = traits.n_prompt_tokens + features.n_tokens + traits.n_output_tokens
+    n_needed = count_needed(traits, features)
     fitting = [tier for tier in allowed[start:] if n_needed <= windows[tier]]
     if not fitting:
         return Decision(allowed[-1], score, f"needs {n_needed} tokens, more than any allowed tier's window")
     if fitting[0] != allowed[start]:
         reason += f"; {n_needed} tokens do not fit {allowed[start]}"
     return Decision(fitting[0], score, reason)
+
+
+def count_needed(traits: Traits, features: Features) -> int:
+    """Return the tokens that a tier's window has to hold: prompt, item and answer."""
+    return traits.n_prompt_tokens + features.n_tokens + traits.n_output_tokens
 
 
 def score_difficulty(traits: Traits, features: Features) -> tuple[float, list[str]]:

@@ -6,12 +6,24 @@ from dataclasses import dataclass
 from skillyard.tokens import estimate_tokens
 
 TEXT_CAP = 4000
-_CODE = re.compile(r"```|\bdef \w+\(|\bclass \w+[:({]|;\s*\n\s*}|\bSELECT\b.+\bFROM\b|</\w+>")
-_MATHS = re.compile(r"\d\s*[=<>≤≥]\s*\d|[∑∫√π]|\\frac|\b\d+\s*[*/^]\s*\d+\b")
-_TABLE = re.compile(r"(?m)^.*\|.*\|.*$|^.*\t.*\t.*$")
-_NEGATION = re.compile(
-    r"\b(?:not|never|unless|except|without|neither|nicht|kein\w*|außer|jamais|sauf|sans|nunca|salvo|sin)\b", re.IGNORECASE
+_CODE = (
+    ("```", re.compile("```")),
+    ("def ", re.compile(r"def \w+\(")),
+    ("class ", re.compile(r"class \w+[:({]")),
+    ("}", re.compile(r";\s*\n\s*}")),
+    ("SELECT ", re.compile(r"SELECT .+ FROM ")),
+    ("</", re.compile(r"</\w+>")),
 )
+"""A substring that is quick to look for, and the pattern that decides."""
+_MATHS_SIGNS = ("∑", "∫", "√", "π", "\\frac")
+_MATHS = re.compile(r"[=<>≤≥*/^](?:(?<=\d.)|(?<=\d\s.))\s*\d")
+"""A sign between two numbers; that begins with the sign, because a search for one of a set of characters is quick."""
+_NUMBER = re.compile(r"\d+")
+_NEGATION_WORDS = """not never unless except without neither nor cannot nicht kein keine keinen keinem keiner außer ohne
+    jamais sauf sans nunca salvo sin"""
+_NEGATIONS = frozenset(word + sign for word in _NEGATION_WORDS.split() for sign in ("", *",.;:?!)"))
+"""As they stand between two spaces."""
+_OPTION_LETTERS = "ABCDEFGHIJKLMNOP"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +38,47 @@ class Features:
     has_code: bool
     has_maths: bool
     has_table: bool
+    n_words: int
+    n_numbers: int
     n_negations: int
     n_questions: int
+    n_options: int
+    """Of multiple choice: lines that begin A, B, C … in order."""
 
 
 def extract_features(text: str, language: str | None) -> Features:
     """Return the features of a text."""
     head = text[:TEXT_CAP]
+    words = head.lower().split()
     return Features(
         n_tokens=estimate_tokens(text),
         language=language,
         has_poor_scan=head.count("\ufffd") * 50 > len(head),
-        has_code=bool(_CODE.search(head)),
-        has_maths=bool(_MATHS.search(head)),
-        has_table=len(_TABLE.findall(head)) >= 3,
-        n_negations=len(_NEGATION.findall(head)),
+        has_code=any(hint in head and pattern.search(head) for hint, pattern in _CODE),
+        has_maths=any(map(head.__contains__, _MATHS_SIGNS)) or _MATHS.search(head) is not None,
+        has_table=_has_table(head),
+        n_words=len(words),
+        n_numbers=len(_NUMBER.findall(head)),
+        n_negations=_count_negations(head, words),
         n_questions=head.count("?") + head.count("？"),
+        n_options=_count_options(head),
     )
+
+
+def _count_negations(head: str, words: list[str]) -> int:
+    n_words = 0 if _NEGATIONS.isdisjoint(words) else sum(map(_NEGATIONS.__contains__, words))
+    return n_words + head.count("n't") + head.count("n’t")
+
+
+def _has_table(head: str) -> bool:
+    """Return whether three lines have two column separators each."""
+    return any(head.count(sign) >= 6 and sum(line.count(sign) >= 2 for line in head.split("\n")) >= 3 for sign in "|\t")
+
+
+def _count_options(head: str) -> int:
+    """Return how many of A, B, C … begin a line, as "A.", "A)" or "(A)"; one alone is no choice."""
+    lines = "\n" + head
+    for n, letter in enumerate(_OPTION_LETTERS):
+        if f"\n{letter}." not in lines and f"\n{letter})" not in lines and f"\n({letter})" not in lines:
+            return n if n > 1 else 0
+    return len(_OPTION_LETTERS)
