@@ -21,6 +21,8 @@ Number = TypeVar("Number", float, Floats)
 Expected = dict[str, tuple[float, float]]
 """By tier: the quality and the cost in USD that starting there is expected to end with."""
 
+DEFAULT_TARGET = 0.95
+"""Share of the top tier's quality that a skill keeps when it names no other."""
 THRESHOLDS = (math.inf, *np.linspace(1.3, 0.0, 131).tolist())
 """The fixed order of the candidates."""
 
