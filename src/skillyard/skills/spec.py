@@ -32,8 +32,15 @@ def _ttl(value: Any) -> int | str:
     raise PydanticCustomError("ttl", "has to be a number of seconds from 0 to {max}, or the word fingerprint", {"max": MAX_TTL_S})
 
 
+def _switch(value: Any) -> bool | str:
+    if type(value) is bool or value == "always":
+        return value  # type: ignore[no-any-return]
+    raise PydanticCustomError("switch", "has to be true, false, or the word always")
+
+
 Amount = Annotated[str, PlainValidator(_amount)]
 CacheTtl = Annotated[int | Literal["fingerprint"], PlainValidator(_ttl)]
+Switch = Annotated[bool | Literal["always"], PlainValidator(_switch)]
 
 
 class Strict(BaseModel):
@@ -103,6 +110,10 @@ class QualitySpec(Strict):
     retained: Annotated[float, Field(gt=0, le=1)] = 0.95
 
 
+class RoutingSpec(Strict):
+    classifier: Switch = False
+
+
 class ParameterSpec(Strict):
     title: Sentence
     description: Sentence
@@ -123,6 +134,7 @@ class SkillSpec(Strict):
     output: OutputSpec
     checks: list[CheckSpec] = []
     quality: QualitySpec
+    routing: RoutingSpec = RoutingSpec()
     schedule: str | None = None
     parameters: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], ParameterSpec] = {}
     share: Literal["team", "all"] = "team"
