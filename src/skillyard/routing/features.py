@@ -16,7 +16,7 @@ _CODE = (
 )
 """A substring that is quick to look for, and the pattern that decides."""
 _MATHS_SIGNS = ("∑", "∫", "√", "π", "\\frac")
-_MATHS = re.compile(r"[=<>≤≥*/^](?:(?<=\d.)|(?<=\d\s.))\s*\d")
+_MATHS = re.compile(r"[=<>≤≥*/^](?:(?<=\d.)|(?<=\d\s.))=?\s*\d")
 """A sign between two numbers; that begins with the sign, because a search for one of a set of characters is quick."""
 _NUMBER = re.compile(r"\d+")
 _NEGATION_WORDS = """not never unless except without neither nor cannot nicht kein keine keinen keinem keiner außer ohne

@@ -29,97 +29,109 @@ MIN_CLASS = 5.0
 """With fewer good or fewer bad answers than this a tier gets a constant."""
 DENSE_SCALE = 0.1
 """Standard deviation of a dense feature beside blocks of length 1: the smaller, the stronger it is regularised."""
-LEVEL_SCALE = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Design:
-    """The rows as one sparse matrix: known spans, dense features, skills."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Transform:
+    """How rows become columns: spans that training knows, then dense features, then skills."""
 
-    matrix: Any
-    """scipy CSR, rows × (spans + DENSE + skills)."""
-    buckets: Integers
-    """Of the span columns."""
     idf: Floats
     """Of all N_BUCKETS; 0 for what is not learned."""
+    known: Integers
+    """The buckets that are."""
     means: Floats
     scales: Floats
-    """Of the dense features, as they are weighed."""
+    """Of the dense features."""
+    traits: Mapping[str, Traits]
     skills: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TierFit:
+    """A linear model of one tier on a transform's columns."""
+
+    coefficients: Floats
+    intercept: float
+    metrics: Mapping[str, Any]
 
 
 def fit_family(rows: Sequence[Evidence], traits: Mapping[str, Traits], tiers: Sequence[str]) -> FamilyModel:
     """Return the model of one family. ``traits`` by skill; each tier learns from the rows that it answered."""
-    design = make_design(rows, traits)
-    fits = [_fit_tier(rows, design, tier) for tier in tiers]
-    coefficients = np.array([fit[0] for fit in fits]).T
-    n_spans = len(design.buckets)
-    spans = np.zeros((N_BUCKETS, len(tiers) + 1), np.float32)
-    spans[design.buckets, :-1] = coefficients[:n_spans] * design.idf[design.buckets, None]
-    spans[:, -1] = design.idf**2
-    dense = coefficients[n_spans : n_spans + len(DENSE)] / design.scales[:, None]
-    level = np.array([fit[1] for fit in fits]) - design.means @ dense
-    own = coefficients[n_spans + len(DENSE) :] * LEVEL_SCALE + level
+    transform = learn_transform(rows, traits)
+    matrix = to_matrix(transform, rows)
+    return export(transform, {tier: _fit_tier(rows, matrix, tier) for tier in tiers})
+
+
+def export(transform: Transform, fits: Mapping[str, TierFit]) -> FamilyModel:
+    """Return the scorer of linear models by tier: transform and scales go into its weights."""
+    coefficients = np.column_stack([fit.coefficients for fit in fits.values()])
+    of_spans, of_dense, of_skills = np.split(coefficients, [len(transform.known), len(transform.known) + len(DENSE)])
+    spans = np.zeros((N_BUCKETS, len(fits) + 1), np.float32)
+    spans[transform.known, :-1] = of_spans * transform.idf[transform.known, None]
+    spans[:, -1] = transform.idf**2
+    dense = of_dense / transform.scales[:, None]
+    level = np.array([fit.intercept for fit in fits.values()]) - transform.means @ dense
     return FamilyModel(
-        tiers=tuple(tiers),
+        tiers=tuple(fits),
         spans=spans,
         dense=dense,
-        levels={skill: tuple(own[n].tolist()) for n, skill in enumerate(design.skills)},
+        levels={skill: tuple((level + own).tolist()) for skill, own in zip(transform.skills, of_skills, strict=True)},
         level=tuple(level.tolist()),
-        metrics={tier: fit[2] for tier, fit in zip(tiers, fits, strict=True)},
+        metrics={tier: fit.metrics for tier, fit in fits.items()},
     )
 
 
-def make_design(rows: Sequence[Evidence], traits: Mapping[str, Traits]) -> Design:
-    """Return what the scorer makes of the rows, as a matrix."""
+def learn_transform(rows: Sequence[Evidence], traits: Mapping[str, Traits]) -> Transform:
+    """Return which spans these rows make known, and how their features vary."""
+    spans = [np.unique(hash_spans(row.text)[0]) for row in rows]
+    counts = np.bincount(np.concatenate(spans), minlength=N_BUCKETS)
+    counts[REPEATED] = 0
+    idf = np.where(counts >= MIN_TEXTS, 1 + np.log((1 + len(rows)) / (1 + counts)), 0.0)
+    dense = _describe(rows, traits)
+    deviations = dense.std(axis=0)
+    scales = np.where(deviations > 1e-9, deviations, 1.0) / DENSE_SCALE
+    return Transform(idf, np.flatnonzero(idf), dense.mean(axis=0), scales, traits, tuple(sorted({row.skill for row in rows})))
+
+
+def to_matrix(transform: Transform, rows: Sequence[Evidence]) -> Any:
+    """Return a scipy CSR matrix, rows × (known spans + DENSE + skills): what the scorer computes with."""
     from scipy import sparse
 
     spans = [hash_spans(row.text) for row in rows]
     buckets = np.concatenate([own for own, _ in spans])
-    lengths = [len(own) for own, _ in spans]
-    idf = _idf(buckets, np.repeat(np.arange(len(rows)), lengths), len(rows))
-    weights = idf[buckets]
-    offsets = np.cumsum([0, *lengths[:-1]])
-    blocks = np.concatenate([offset + np.array(own) for offset, (_, own) in zip(offsets, spans, strict=True)])
-    norms = np.sqrt(np.add.reduceat(weights**2, blocks))
-    weights /= np.repeat(np.where(norms > 0, norms, 1.0), np.diff([*blocks, len(buckets)]))
-    known = np.flatnonzero(idf)
-    terms = sparse.csr_matrix((weights, buckets, [*offsets, len(buckets)]), shape=(len(rows), N_BUCKETS))[:, known]
-    dense = np.array([describe(traits[row.skill], extract_features(row.text, row.language)) for row in rows], float)
-    means, deviations = dense.mean(axis=0), dense.std(axis=0)
-    scales = np.where(deviations > 1e-9, deviations, 1.0) / DENSE_SCALE
-    skills = tuple(sorted({row.skill for row in rows}))
-    levels = np.array([[row.skill == skill for skill in skills] for row in rows]) * LEVEL_SCALE
-    matrix = sparse.hstack([terms, sparse.csr_matrix((dense - means) / scales), sparse.csr_matrix(levels)]).tocsr()
-    return Design(matrix, known, idf, means, scales, skills)
+    ends = np.cumsum([len(own) for own, _ in spans])
+    begins = np.array([0, *ends[:-1]])
+    weights = transform.idf[buckets]
+    blocks = np.concatenate([begin + np.array(own) for begin, (_, own) in zip(begins, spans, strict=True)])
+    lengths = np.sqrt(np.add.reduceat(weights**2, blocks))
+    weights /= np.repeat(np.where(lengths > 0, lengths, 1.0), np.diff([*blocks, len(buckets)]))
+    terms = sparse.csr_matrix((weights, buckets, [0, *ends]), shape=(len(rows), N_BUCKETS))[:, transform.known]
+    dense = (_describe(rows, transform.traits) - transform.means) / transform.scales
+    skills = [[float(row.skill == skill) for skill in transform.skills] for row in rows]
+    return sparse.hstack([terms, sparse.csr_matrix(dense), sparse.csr_matrix(np.array(skills))]).tocsr()
 
 
-def _idf(buckets: Integers, texts: Integers, n_texts: int) -> Floats:
-    """Return per bucket 1 + ln((1 + texts) / (1 + texts that have it)), as in scikit-learn; 0 for what too few texts have."""
-    seen = np.unique(texts * N_BUCKETS + buckets) % N_BUCKETS
-    counts = np.bincount(seen, minlength=N_BUCKETS)
-    counts[REPEATED] = 0
-    return np.where(counts >= MIN_TEXTS, 1 + np.log((1 + n_texts) / (1 + counts)), 0.0)
+def _describe(rows: Sequence[Evidence], traits: Mapping[str, Traits]) -> Floats:
+    return np.array([describe(traits[row.skill], extract_features(row.text, row.language)) for row in rows], float)
 
 
-def _fit_tier(rows: Sequence[Evidence], design: Design, tier: str) -> tuple[Floats, float, dict[str, Any]]:
-    """Return coefficients, intercept and metrics of one tier."""
+def _fit_tier(rows: Sequence[Evidence], matrix: Any, tier: str) -> TierFit:
+    """Return one tier's model, of the rows that it answered."""
     have = np.array([n for n, row in enumerate(rows) if tier in row.outcomes], int)
     quality = np.array([rows[n].outcomes[tier].quality for n in have], float)
     weight = np.array([rows[n].weight for n in have], float)
     n_good = float(quality.sum())
     if min(n_good, len(have) - n_good) < MIN_CLASS:
         rate = (n_good + 1) / (len(have) + 2)
-        why = f"constant: {n_good:.0f} good of {len(have)} answers, {MIN_CLASS:.0f} good and {MIN_CLASS:.0f} bad ones are needed"
-        return np.zeros(design.matrix.shape[1]), float(np.log(rate / (1 - rate))), {"n": len(have), "rate": rate, "why": why}
+        why = f"constant: {n_good:.0f} good of {len(have)} answers; {MIN_CLASS:.0f} good and {MIN_CLASS:.0f} bad ones are needed"
+        return TierFit(np.zeros(matrix.shape[1]), float(np.log(rate / (1 - rate))), {"n": len(have), "rate": rate, "why": why})
     weight /= weight.mean()
-    matrix = design.matrix[have]
-    folds = np.array([int(hash_share("fold", rows[n].group) * N_FOLDS) for n in have])
-    losses = _cross_validate(matrix, quality, weight, folds)
+    folds = np.array([int(hash_share("strength", rows[n].group) * N_FOLDS) for n in have])
+    losses = _cross_validate(matrix[have], quality, weight, folds)
     strength = STRENGTHS[int(np.argmin(losses))]
-    model = _logistic(strength).fit(*_halves(matrix, quality, weight))
+    model = _logistic(strength).fit(*_halves(matrix[have], quality, weight))
     metrics = {"n": len(have), "rate": float(np.average(quality, weights=weight)), "C": strength, "log_loss": float(min(losses))}
-    return model.coef_[0], float(model.intercept_[0]), metrics
+    return TierFit(model.coef_[0], float(model.intercept_[0]), metrics)
 
 
 def _cross_validate(matrix: Any, quality: Floats, weight: Floats, folds: Integers) -> Floats:
