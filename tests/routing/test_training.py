@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from skillyard.routing.decide import Traits
-from skillyard.routing.evidence import Evidence, EvidenceError
+from skillyard.routing.evidence import Evidence, EvidenceError, still_valid
 from skillyard.routing.features import extract_features
 from skillyard.routing.router import Router
 from skillyard.routing.training import digest, recalibrate, train
@@ -119,3 +119,16 @@ def test_a_bad_row_stops_a_training_before_anything_is_fitted() -> None:
     bad = replace(rows[3], outcomes={t: replace(o, quality=float("nan")) for t, o in rows[3].outcomes.items()})
     with pytest.raises(EvidenceError, match="quality on fast is nan"):
         train([*rows, bad], TRAITS, TARGETS, None, NOW)
+
+
+def test_a_skill_moves_up_when_its_fast_tier_gets_worse_and_back_when_it_recovers(trained: Router) -> None:
+    chances = [0.995] * 20 + [0.5] * 3 + [0.995] * 2
+    router, history, tiers = trained, list[Evidence](), []
+    for night, chance in enumerate(chances):
+        history += [replace(r, text=EASY) for r in audited_night(night, 40, chance)]
+        router = recalibrate(router, still_valid(history, "v1"), TRAITS, TARGETS, NOW)
+        tiers.append(decide(router, EASY)[0])
+    assert "fast" not in tiers[:4]  # 160 audits prove nothing yet
+    assert set(tiers[12:20]) == {"fast"}
+    assert "fast" not in tiers[20:23]
+    assert tiers[23:] == ["fast", "fast"]

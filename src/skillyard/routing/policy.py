@@ -23,7 +23,7 @@ Expected = dict[str, tuple[float, float]]
 
 DEFAULT_TARGET = 0.95
 """Share of the top tier's quality that a skill keeps when it names no other."""
-THRESHOLDS = (math.inf, *np.linspace(1.3, 0.0, 131).tolist())
+THRESHOLDS = (math.inf, *np.linspace(1.3, 0.0, 131).round(2).tolist())
 """The fixed order of the candidates."""
 
 
@@ -43,8 +43,9 @@ class SkillPolicy:
     quality_top: float
     """Mean quality of the top tier."""
     n_evidence: int
+    """Rows it was fitted and tested on; those of the replay split are not among them."""
     n_calibrate: int
-    """Of them, rows that the threshold was tested on."""
+    """Of them, those that the threshold was tested on."""
     retained_lower: float
     """Lower confidence bound of the retained quality at the threshold."""
     reason: str
