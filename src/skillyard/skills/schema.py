@@ -10,12 +10,15 @@ KEYWORDS: dict[str, tuple[str, ...]] = {
     "object": ("properties", "required", "additionalProperties"),
     "array": ("items", "minItems", "maxItems", "x-set"),
     "string": ("enum", "enum_from", "format", "x-decimal"),
-    "integer": ("enum", "minimum", "maximum"),
-    "number": ("minimum", "maximum", "x-decimal"),
+    "integer": ("enum", "minimum", "maximum", "x-tolerance"),
+    "number": ("minimum", "maximum", "x-decimal", "x-tolerance"),
     "boolean": (),
 }
-"""What may stand beside ``type`` and ``description``. ``enum_from`` and the ``x-`` words are ours and never leave for a provider:
-``x-set``: the list is a set, repeats in an answer are dropped; ``x-decimal``: the column is an exact decimal."""
+"""What may stand beside ``type``, ``description`` and ``x-compare``. ``enum_from`` and the ``x-`` words are ours and never leave for a
+provider: ``x-set``: the list is a set, repeats in an answer are dropped; ``x-decimal``: the column is an exact decimal; ``x-tolerance`` and
+``x-compare``: how audits compare two answers, see ``agreement``."""
+COMPARISONS = ("judge", "tokens", "ignore")
+"""Values of ``x-compare``; the first two are for text."""
 FORMATS = ("date", "date-time", "time")
 MAX_DEPTH, MAX_PROPERTIES = 5, 100
 """Source: https://platform.openai.com/docs/guides/structured-outputs (the tightest published limits)."""
@@ -71,10 +74,11 @@ def _problems(schema: Any, where: str, depth: int) -> Iterator[tuple[str, str]]:
     if len(real) != 1 or real[0] not in TYPES or len(types) > 2:
         yield f"{where}.type", f'found {schema.get("type")!r}. Allowed: one of {", ".join(TYPES)}, or [that, "null"]'
         return
-    allowed = ("type", "description", *KEYWORDS[real[0]])
+    allowed = ("type", "description", "x-compare", *KEYWORDS[real[0]])
     for key in schema:
         if key not in allowed:
             yield f"{where}.{key}", f"not in the subset every provider accepts. Allowed beside type {real[0]}: {', '.join(allowed[1:])}"
+    yield from _comparison_problems(schema, real[0], where)
     if "format" in schema and schema["format"] not in FORMATS:
         yield f"{where}.format", f"found {schema['format']!r}. Allowed: {', '.join(FORMATS)}"
     if "enum" in schema and "null" in types and None not in schema["enum"]:
@@ -83,6 +87,16 @@ def _problems(schema: Any, where: str, depth: int) -> Iterator[tuple[str, str]]:
         yield from _object_problems(schema, where, depth)
     if real[0] == "array":
         yield from _problems(schema.get("items"), f"{where}.items", depth + 1)
+
+
+def _comparison_problems(schema: dict[str, Any], kind: str, where: str) -> Iterator[tuple[str, str]]:
+    """Yield what an audit could not go by."""
+    comparisons = COMPARISONS if kind == "string" else COMPARISONS[-1:]
+    if schema.get("x-compare", comparisons[0]) not in comparisons:
+        yield f"{where}.x-compare", f"found {schema['x-compare']!r}. Allowed for type {kind}: {', '.join(comparisons)}"
+    tolerance = schema.get("x-tolerance", 0)
+    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < float("inf"):
+        yield f"{where}.x-tolerance", f"found {tolerance!r}, which has to be a number from 0: the difference that does not count"
 
 
 def _object_problems(schema: dict[str, Any], where: str, depth: int) -> Iterator[tuple[str, str]]:
