@@ -151,13 +151,13 @@ async def _answer_all(
 
     n_workers = min(MAX_IN_FLIGHT, len(items), max(sum(d.concurrency for d in profile.deployments(tier)) for tier in TIERS))
     try:
-        await _finish([asyncio.create_task(work()) for _ in range(n_workers)], stop)
+        await finish_workers([asyncio.create_task(work()) for _ in range(n_workers)], stop)
     finally:
         await gateway.stop()
     return [outcomes[item.item_id] for item in items]
 
 
-async def _finish(workers: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+async def finish_workers(workers: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
     """Wait for all workers, asking them to stop at the first error or when this task is cancelled; raise what happened first."""
     try:
         done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
