@@ -26,6 +26,6 @@ class RouteOperator(BaseOperator):
         from skillyard.running.route import route_run
 
         with engine() as settings:
-            shards = route_run(settings, self.run_key)
+            shards = route_run(settings, self.run_key, self.log.info)
         self.log.info("Routed %s: %s", self.run_key, ", ".join(f"{lane} {n}" for lane, n in shards.items()))
         return shards

@@ -140,7 +140,7 @@ def estimate(
         found = [_bound(load, reach, call_prices, profile, prices, at) for load in loads]
         sums = (sum(getattr(e.usd, end) for e in found) for end in ("expected", "low", "high"))
         return found, Range(*sums)
-    lengths = _mean_lengths(history.operations)
+    lengths = mean_lengths(history.operations)
     samples = [_sample(load, history.operations, reach, call_prices, lengths) for load in loads]
     ranges, total = cost_ranges(samples)
     by_tier = []
@@ -270,7 +270,7 @@ def _known(operation: Operation) -> tuple[Step, ...]:
     return tuple(step for step in operation.steps if step.cost_usd is not None)
 
 
-def _mean_lengths(operations: Sequence[Operation]) -> dict[str, float]:
+def mean_lengths(operations: Sequence[Operation]) -> dict[str, float]:
     """Return the mean length of an answer by tier; a tier without answers has that of all of them."""
     found = [(s.tier, s.output_tokens) for o in operations for s in o.steps if s.output_tokens is not None]
     of_all = sum(n for _, n in found) / len(found)

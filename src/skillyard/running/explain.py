@@ -1,32 +1,36 @@
 """Why an item would start on a tier: the same decision a run makes, for one text or file."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from skillyard.costs.prices import PriceBook, load_prices
 from skillyard.documents import Rejected, parse_document
 from skillyard.errors import ConfigError, UnknownName
-from skillyard.profiles import load_profile
-from skillyard.routing.decide import choose_tier, score_difficulty
-from skillyard.routing.features import extract_features
-from skillyard.running.route import traits_of
+from skillyard.lake.lake import Lake
+from skillyard.profiles import Profile, load_profile
+from skillyard.routing.decide import score_difficulty
+from skillyard.routing.features import Features, extract_features
+from skillyard.routing.model import family_of
+from skillyard.running.decider import Decider
+from skillyard.running.estimate import mean_lengths
+from skillyard.running.history import load_history
 from skillyard.settings import Settings
-from skillyard.skills import Catalogue
-from skillyard.tiers import TIERS
+from skillyard.skills import Catalogue, Skill
 
 
 def explain_item(settings: Settings, skill_name: str, item: str, first_tier: str | None = None) -> dict[str, Any]:
-    """Return tier, score, reason, features and windows for a file's text, or for the text itself."""
+    """Return the decision for a file's text, or for the text itself, and all that it was made of: features, tiers, traits, windows."""
     skill = Catalogue(settings.include).load(skill_name)
     if first_tier is not None and first_tier not in skill.lanes:
         raise UnknownName(f"first tier for {skill.name}", first_tier, skill.lanes)
     text, language = _read(item)
     if skill.kind == "library":
         return {"skill": skill.name, "tier": "none", "score": 0.0, "reason": "library skill: no model is asked"}
-    profile = load_profile(settings.profile, settings.include)
-    windows = {tier: profile.context_tokens(tier) for tier in TIERS}
-    traits, features = traits_of(skill, {}), extract_features(text, language)
-    decision = choose_tier(traits, features, windows, first_tier)
+    profile, prices = load_profile(settings.profile, settings.include), load_prices(settings)
+    decider = _decider(settings, skill, first_tier, profile, prices)
+    features, decision = extract_features(text, language), decider.decide(text, language)
     return {
         "skill": skill.name,
         "profile": profile.name,
@@ -34,11 +38,40 @@ def explain_item(settings: Settings, skill_name: str, item: str, first_tier: str
         "models": [d.model for d in profile.deployments(decision.tier)],
         "score": decision.score,
         "reason": decision.reason,
-        "causes": score_difficulty(traits, features)[1],
+        "router_version": decision.router_version,
+        "router": decider.champion.text,
+        "tiers": _tiers(decider, features, text),
+        "causes": score_difficulty(decider.traits, features)[1],
         "features": asdict(features),
-        "traits": asdict(traits),
-        "windows": windows,
+        "traits": asdict(decider.traits),
+        "windows": decider.windows,
     }
+
+
+def _decider(settings: Settings, skill: Skill, first_tier: str | None, profile: Profile, prices: PriceBook) -> Decider:
+    """Return the decider of a run of the skill, with the answers' lengths that its plan would find."""
+    lake, now = Lake(settings.lake), datetime.now(UTC)
+    history = load_history(lake, skill.name, skill.fingerprint(), skill.limits.output_tokens, profile, prices, now)
+    lengths = mean_lengths(history.operations) if history.operations else {}
+    return Decider.open(lake, skill, {}, lengths, first_tier, profile, prices, now)
+
+
+def _tiers(decider: Decider, features: Features, text: str) -> dict[str, dict[str, float]]:
+    """Return by tier what one call costs and, where there is evidence, what the router expects.
+
+    ``probability`` is the model's own word that the tier's answer is good; ``expected_quality`` and ``expected_cost_usd`` are calibrated
+    and count the escalations of starting there.
+    """
+    costs, router = decider.costs_usd(features), decider.champion.router
+    found = {tier: {"call_usd": cost} for tier, cost in costs.items()}
+    policy = router.policies.get(decider.skill) if router else None
+    if router is None or policy is None:
+        return found
+    raw = router.families[family_of(decider.skill)].score(decider.skill, decider.traits, features, text)
+    for tier, (quality, cost) in policy.expected(raw, costs).items():
+        more = {"pass_rate": policy.pass_rates[tier], "expected_quality": quality, "expected_cost_usd": cost}
+        found.setdefault(tier, {}).update(probability=raw[tier], **more)
+    return found
 
 
 def _read(item: str) -> tuple[str, str | None]:

@@ -17,7 +17,7 @@ def run_skill(settings: Settings, plan: RunPlan, say: Callable[[str], None]) -> 
 
     Batches are handed over first and waited for last, so that the provider works on them while the live lanes are answered.
     """
-    route_run(settings, plan.run_key)
+    route_run(settings, plan.run_key, say)
     try:
         shards, batches = planned_shards(Lake(settings.lake), plan.run_key), lane_shards(settings, plan.run_key, "batch")
         submitted: dict[str, Waiting | None] = {}

@@ -14,15 +14,14 @@ from skillyard.gateway.budgets import Limit, balances_of, soft_reached
 from skillyard.gateway.request import Request, upper_bound
 from skillyard.gateway.state import ANSWERS, reading
 from skillyard.profiles import Profile
-from skillyard.routing.decide import choose_tier
-from skillyard.routing.features import extract_features
 from skillyard.running.answer import make_request
-from skillyard.running.estimate import Load, Reach, calibrate, duration_s, estimate
+from skillyard.running.decider import Decider
+from skillyard.running.estimate import Load, Reach, calibrate, duration_s, estimate, mean_lengths
 from skillyard.running.history import History, load_history
 from skillyard.running.items import Item
 from skillyard.running.limits import DEFAULT_APPROVAL_USD, PROBE_ITEMS
 from skillyard.running.quote import BudgetLeft, Quote, TierQuote, usd
-from skillyard.running.route import lower_tier, traits_of
+from skillyard.running.route import lower_tier
 from skillyard.running.runs import RunPlan, Workspace, run_limits
 from skillyard.skills.teams import Team
 from skillyard.tiers import TIERS
@@ -57,7 +56,8 @@ class Quoter:
         history = load_history(space.lake, plan.skill, plan.fingerprint, longest, profile, prices, at)
         past = {operation.item_id for operation in history.operations}
         known = {item.item_id: n_prompt + estimate_tokens(item.text) for item in items if item.item_id in past}
-        learned = replace(plan, learned_max_tokens=dict(history.learned_max_tokens))
+        lengths = mean_lengths(history.operations) if history.operations else {}
+        learned = replace(plan, learned_max_tokens=dict(history.learned_max_tokens), mean_output_tokens=lengths)
         stored = stored_items(space.state, plan, space.skill.share == "all", at)
         return cls(space, learned, team, profile, prices, n_prompt, *calibrate(history, known), stored, at)
 
@@ -104,13 +104,12 @@ class Quoter:
 
     def route(self, items: Iterable[Item]) -> dict[str, list[Item]]:
         """Return the items that have to be paid by the tier they would start on, as the route decides it."""
-        skill, plan = self.space.skill, self.plan
-        traits, soft = traits_of(skill, plan.parameters), self._lowering()
-        windows = {tier: self.profile.context_tokens(tier) for tier in TIERS}
+        soft = self._lowering()
+        decider = Decider.of_plan(self.space, self.plan, self.profile, self.prices, self.at)
         found: dict[str, list[Item]] = {}
         for item in items:
             if item.item_id not in self.stored:
-                decision = choose_tier(traits, extract_features(item.text, item.language), windows, plan.first_tier)
+                decision = decider.decide(item.text, item.language)
                 found.setdefault(lower_tier(decision, soft).tier if soft else decision.tier, []).append(item)
         return {tier: found[tier] for tier in TIERS if tier in found}
 

@@ -1,6 +1,6 @@
 """Route a planned run: a tier per item, the items written as shards, one folder of manifests per lane."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil
@@ -14,16 +14,14 @@ from skillyard.gateway.budgets import Limit, balances_of, soft_reached
 from skillyard.gateway.state import reading
 from skillyard.lake.lake import Lake
 from skillyard.profiles import load_profile
-from skillyard.routing.decide import HEURISTIC, Decision, Traits, choose_tier
-from skillyard.routing.features import extract_features
+from skillyard.routing.decide import Decision
+from skillyard.running.decider import Decider
 from skillyard.running.items import ITEM_FIELDS
 from skillyard.running.lanes import shard_uri, take_batches
 from skillyard.running.limits import MAX_SHARDS
 from skillyard.running.runs import RunPlan, Workspace, run_limits
 from skillyard.settings import Settings
-from skillyard.skills import Skill
 from skillyard.tiers import TIERS
-from skillyard.tokens import estimate_tokens
 
 LANE_SCHEMA = pa.schema(
     [
@@ -36,22 +34,28 @@ LANE_SCHEMA = pa.schema(
 )
 
 
-def route_run(settings: Settings, run_key: str) -> dict[str, int]:
-    """Decide every planned item's tier and lane, write the lanes' shards and return the number of shards per lane."""
+def route_run(settings: Settings, run_key: str, say: Callable[[str], None] | None = None) -> dict[str, int]:
+    """Decide every planned item's tier and lane, write the lanes' shards and return the number of shards per lane.
+
+    ``say`` is told which router decides.
+    """
     plan = RunPlan.load(Lake(settings.lake), run_key)
     space = Workspace.open(settings, plan.skill)
     profile = load_profile(settings.profile, settings.include)
-    windows = {tier: profile.context_tokens(tier) for tier in TIERS}
+    prices, now = load_prices(settings), datetime.now(UTC)
     items = space.lake.read_frame(f"{run_key}/items.parquet")
     lanes: dict[str, list[dict[str, Any]]] = {lane: [] for lane in space.skill.lanes}
     is_library = space.skill.kind == "library"
     soft = None if is_library else _lowering_limit(space, plan)
-    for row, routed in _decide(items, space.skill, plan, windows):
+    decider = None if is_library else Decider.of_plan(space, plan, profile, prices, now)
+    if say and decider:
+        say(f"{plan.skill}: {decider.champion.text}")
+    for row, routed in _decide(items, decider):
         decision = lower_tier(routed, soft) if soft else routed
         lane = "library" if is_library else decision.tier
-        routed_by = {"route_score": decision.score, "route_reason": decision.reason, "router_version": HEURISTIC}
+        routed_by = {"route_score": decision.score, "route_reason": decision.reason, "router_version": decision.router_version}
         lanes[lane].append(row | {"tier": decision.tier, **routed_by})
-    batches = [] if is_library else take_batches(space, plan, lanes, profile, load_prices(settings), datetime.now(UTC))
+    batches = [] if is_library else take_batches(space, plan, lanes, profile, prices, now)
     shards = {lane: _write_shards(space.lake, run_key, lane, rows, plan.shard_items) for lane, rows in lanes.items()}
     if not is_library:
         shards["batch"] = [_write_shard(space.lake, run_key, "batch", shard.name, shard.rows) for shard in batches]
@@ -75,25 +79,6 @@ def planned_shards(lake: Lake, run_key: str) -> list[str]:
     return [shard for lane in sorted(lanes) for shard in lanes[lane]]
 
 
-def traits_of(skill: Skill, parameters: Mapping[str, Any]) -> Traits:
-    """Return what the router needs to know of a skill."""
-    return Traits(
-        tier_default=skill.tier_default,
-        tier_max=skill.tier_max,
-        n_labels=len(skill.labels or ()),
-        n_fields=count_fields(skill.output_schema),
-        n_prompt_tokens=sum(estimate_tokens(m["content"]) for m in skill.messages("", parameters)),
-        n_output_tokens=skill.limits.output_tokens,
-    )
-
-
-def count_fields(schema: Mapping[str, Any]) -> int:
-    """Return how many leaves an output schema has, those of nested objects and lists included."""
-    if "properties" in schema:
-        return sum(count_fields(child) for child in schema["properties"].values())
-    return count_fields(schema["items"]) if "items" in schema else 1
-
-
 def _lowering_limit(space: Workspace, plan: RunPlan) -> Limit | None:
     """Return a soft limit that is reached and whose policy is to begin one tier lower."""
     bounds = [limit for limit in run_limits(space.settings, plan).on(datetime.now(UTC).date()) if limit.lowers_tier]
@@ -110,14 +95,13 @@ def lower_tier(decision: Decision, soft: Limit) -> Decision:
     return replace(decision, tier=TIERS[TIERS.index(decision.tier) - 1], reason=reason)
 
 
-def _decide(items: pa.Table, skill: Skill, plan: RunPlan, windows: Mapping[str, int]) -> Iterator[tuple[dict[str, Any], Decision]]:
-    traits = None if skill.kind == "library" else traits_of(skill, plan.parameters)
+def _decide(items: pa.Table, decider: Decider | None) -> Iterator[tuple[dict[str, Any], Decision]]:
     for batch in items.to_batches(max_chunksize=1000):
         for row in batch.to_pylist():
-            if traits is None:
+            if decider is None:
                 yield row, Decision("none", 0.0, "library skill: no model is asked")
             else:
-                yield row, choose_tier(traits, extract_features(row["text"], row["language"]), windows, plan.first_tier)
+                yield row, decider.decide(row["text"], row["language"])
 
 
 def _write_shards(lake: Lake, run_key: str, lane: str, rows: list[dict[str, Any]], shard_items: int) -> list[str]:

@@ -96,6 +96,8 @@ class RunPlan:
     lane: str = "auto"
     learned_max_tokens: dict[str, int] = field(default_factory=dict)
     """By tier, an output limit that nearly every answer of the past kept within."""
+    mean_output_tokens: dict[str, float] = field(default_factory=dict)
+    """By tier, the mean length of the past's answers; empty without a past."""
 
     @property
     def is_empty(self) -> bool:

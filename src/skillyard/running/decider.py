@@ -1,0 +1,94 @@
+"""The decision of a run, a quote and an explanation alike: the champion's, or that of declared traits when there is none to use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from skillyard.costs.prices import PriceBook
+from skillyard.lake.lake import Lake
+from skillyard.profiles import Profile
+from skillyard.routing.decide import Decision, Traits, choose_tier
+from skillyard.routing.features import Features, extract_features
+from skillyard.running.estimate import CallPrice, call_price
+from skillyard.running.routers import Champion, champion
+from skillyard.running.runs import RunPlan, Workspace
+from skillyard.skills import Skill
+from skillyard.tiers import TIERS
+from skillyard.tokens import estimate_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Decides where one skill's items start."""
+
+    champion: Champion
+    skill: str
+    traits: Traits
+    windows: Mapping[str, int]
+    """By tier: context in tokens."""
+    call_prices: Mapping[str, CallPrice]
+    """By tier that the skill may use."""
+    output_tokens: Mapping[str, float]
+    """By tier: the mean length of an answer, where it is known."""
+    first_tier: str | None
+
+    @classmethod
+    def open(
+        cls,
+        lake: Lake,
+        skill: Skill,
+        parameters: Mapping[str, Any],
+        output_tokens: Mapping[str, float],
+        first_tier: str | None,
+        profile: Profile,
+        prices: PriceBook,
+        at: datetime,
+    ) -> "Decider":
+        """Read the champion once; it decides until this is thrown away."""
+        call_prices = {tier: call_price(profile.deployments(tier), prices, at) for tier in skill.lanes}
+        windows = {tier: profile.context_tokens(tier) for tier in TIERS}
+        return cls(champion(lake), skill.name, traits_of(skill, parameters), windows, call_prices, output_tokens, first_tier)
+
+    @classmethod
+    def of_plan(cls, space: Workspace, plan: RunPlan, profile: Profile, prices: PriceBook, at: datetime) -> "Decider":
+        """Return the decider of a run."""
+        return cls.open(space.lake, space.skill, plan.parameters, plan.mean_output_tokens, plan.first_tier, profile, prices, at)
+
+    def decide(self, text: str, language: str | None) -> Decision:
+        """Return where an item starts. The score is 1 less the quality that is expected; without evidence, how hard the text looks."""
+        features, router = extract_features(text, language), self.champion.router
+        if router is None:
+            decision = choose_tier(self.traits, features, self.windows, self.first_tier)
+            said = "; the champion cannot be used, so declared traits decide" if self.champion.problem else ""
+            return replace(decision, reason=decision.reason + said)
+        decision = router.decide(self.skill, self.traits, features, text, self.costs_usd(features), self.windows, self.first_tier)
+        if decision.expected_quality is None:
+            return decision
+        return replace(decision, score=round(1 - min(decision.expected_quality, 1.0), 4))
+
+    def costs_usd(self, features: Features) -> dict[str, float]:
+        """Return by tier what one call for an item costs at today's prices."""
+        n_input = self.traits.n_prompt_tokens + features.n_tokens
+        return {
+            tier: price.of(n_input, self.output_tokens.get(tier, self.traits.n_output_tokens)) for tier, price in self.call_prices.items()
+        }
+
+
+def traits_of(skill: Skill, parameters: Mapping[str, Any]) -> Traits:
+    """Return what the router needs to know of a skill."""
+    return Traits(
+        tier_default=skill.tier_default,
+        tier_max=skill.tier_max,
+        n_labels=len(skill.labels or ()),
+        n_fields=count_fields(skill.output_schema),
+        n_prompt_tokens=sum(estimate_tokens(m["content"]) for m in skill.messages("", parameters)),
+        n_output_tokens=skill.limits.output_tokens,
+    )
+
+
+def count_fields(schema: Mapping[str, Any]) -> int:
+    """Return how many leaves an output schema has, those of nested objects and lists included."""
+    if "properties" in schema:
+        return sum(count_fields(child) for child in schema["properties"].values())
+    return count_fields(schema["items"]) if "items" in schema else 1
