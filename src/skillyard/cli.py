@@ -50,6 +50,7 @@ FirstDay = Annotated[
     datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day; the first of the last day's month by default.")
 ]
 LastDay = Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day; today by default.")]
+_FLAG_COLUMNS = ("usage_date", "flag", "skill", "message")
 
 
 def _amount(text: str) -> Decimal:
@@ -264,6 +265,20 @@ def report_cost(
     settings, days = Settings.from_env(), _days(first, last)
     attribute(settings, *days)
     _print_rows(cost_report(settings, *days, by).as_dicts(), as_json)
+
+
+@cost_app.command("flags")
+def show_flags(first: FirstDay = None, last: LastDay = None, as_json: AsJson = False) -> None:
+    """Compute the red flags of the last day, and print those of all these days: what is wrong with routing, and what to do.
+
+    Each looks at a week of calls and a month of audits up to its day; docs/operations.md says what the words mean.
+    """
+    from skillyard.costs.flags import flag_day, read_flags
+
+    settings, days = Settings.from_env(), _days(first, last)
+    _say(f"{len(flag_day(settings, days[1]))} red flags on {days[1]}")
+    rows = read_flags(settings, *days)
+    _print_rows(rows if as_json else [{name: row[name] for name in _FLAG_COLUMNS} for row in rows], as_json, {"message": 400})
 
 
 @cost_app.command("endpoints")

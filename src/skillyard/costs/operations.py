@@ -1,0 +1,96 @@
+"""The ledger by operation: all that was asked to answer one item in one run, retries and escalations included."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from skillyard.lake.lake import Lake
+from skillyard.lake.read import scan
+from skillyard.lake.tables import LLM_CALLS, MONEY
+from skillyard.tiers import TIERS
+
+_KEY = ("skill", "fingerprint", "item_id", "operation_id", "tier")
+_COLUMNS = [*_KEY, "status", "lane", "latency_ms", "cost_usd", "saved_usd"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One item that was answered, or asked for and not answered."""
+
+    skill: str
+    fingerprint: str
+    item_id: str
+    costs_usd: Mapping[str, Decimal]
+    """By tier that was asked, the cheapest first."""
+    last_tier: str | None
+    """The tier of its last answer; None when no tier answered."""
+    is_cached: bool
+    """That answer was given again, not bought."""
+    saved_usd: Decimal
+    latency_s: float | None
+    """Of all its calls together; None when a batch or the cache answered one of them."""
+
+    @property
+    def first_tier(self) -> str:
+        """Where it began."""
+        return next(iter(self.costs_usd))
+
+    @property
+    def cost_usd(self) -> Decimal:
+        """What was paid for it."""
+        return sum(self.costs_usd.values(), Decimal(0))
+
+
+def read_operations(lake: Lake, first: date, last: date) -> list[Operation]:
+    """Return the operations of the days from first to last; one whose calls lie on both sides of a midnight is one."""
+    where = (pc.field("purpose") == "answer") & (pc.field("usage_date") >= first) & (pc.field("usage_date") <= last)
+    parts = [_summed(_measured(pa.Table.from_batches([batch]))) for batch in scan(lake, LLM_CALLS, _COLUMNS, where)]
+    if not parts:
+        return []
+    steps: dict[str, list[dict[str, Any]]] = {}
+    for step in _summed(pa.concat_tables(parts)).to_pylist():
+        steps.setdefault(step["operation_id"], []).append(step)
+    return [_operation(sorted(own, key=lambda step: TIERS.index(step["tier"]))) for _, own in sorted(steps.items())]
+
+
+def _measured(calls: pa.Table) -> pa.Table:
+    """Return what is summed up of each call."""
+    settled, is_cached = pc.equal(calls.column("status"), "settled"), pc.equal(calls.column("status"), "cached")
+    is_timed = pc.and_(pc.equal(calls.column("lane"), "live"), calls.column("latency_ms").is_valid())
+    measures = {
+        "n_settled": settled.cast(pa.int64()),
+        "n_cached": is_cached.cast(pa.int64()),
+        "n_untimed": pc.and_(settled, pc.invert(is_timed)).cast(pa.int64()),
+        "latency_ms": pc.fill_null(calls.column("latency_ms"), 0).cast(pa.int64()),
+        "cost_usd": pc.fill_null(calls.column("cost_usd"), pa.scalar(Decimal(0), MONEY)),
+        "saved_usd": calls.column("saved_usd"),
+    }
+    return pa.table({name: calls.column(name) for name in _KEY} | measures)
+
+
+_SUMS = ("n_settled", "n_cached", "n_untimed", "latency_ms", "cost_usd", "saved_usd")
+
+
+def _summed(rows: pa.Table) -> pa.Table:
+    grouped = rows.group_by(list(_KEY), use_threads=False).aggregate([(name, "sum") for name in _SUMS])
+    return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])
+
+
+def _operation(steps: list[dict[str, Any]]) -> Operation:
+    answered = [step for step in steps if step["n_settled"] or step["n_cached"]]
+    is_timed = answered and not any(step["n_cached"] or step["n_untimed"] for step in steps)
+    return Operation(
+        skill=steps[0]["skill"],
+        fingerprint=steps[0]["fingerprint"],
+        item_id=steps[0]["item_id"],
+        costs_usd={step["tier"]: step["cost_usd"] for step in steps},
+        last_tier=answered[-1]["tier"] if answered else None,
+        is_cached=bool(answered) and not answered[-1]["n_settled"],
+        saved_usd=sum((step["saved_usd"] for step in steps), Decimal(0)),
+        latency_s=sum(step["latency_ms"] for step in steps) / 1000 if is_timed else None,
+    )

@@ -1,0 +1,233 @@
+"""Red flags: each is raised by the numbers it is about and by nothing else, and a day's partition says what was found."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from skillyard.costs.flags import flag_day, read_flags
+from skillyard.costs.operations import Operation, read_operations
+from skillyard.costs.rules import (
+    ALL_SKILLS,
+    LEAST_AUDITED,
+    LEAST_CACHED,
+    LEAST_ITEMS,
+    find_all_on_top,
+    find_cached_high_complexity,
+    find_cheap_tier_fails,
+    find_dominated,
+    find_expert_share,
+    find_latency,
+    find_retention,
+)
+from skillyard.errors import ConfigError
+from skillyard.lake.lake import Lake
+from skillyard.lake.publish import append, replace_partition
+from skillyard.lake.results import to_results
+from skillyard.lake.tables import AUDITS, LLM_CALLS, QUALITY_DAILY
+from skillyard.settings import Settings
+from tests.costs.ledger import DAY, MODELS, call, ledger
+
+TOPS = {"tag-document": "expert"}
+COST = {"fast": Decimal(1), "standard": Decimal(4), "expert": Decimal(10)}
+
+
+def operation(*tiers: str, latency_s: float | None = 1.0, is_cached: bool = False, item_id: str = "item") -> Operation:
+    """Return an operation that was asked on these tiers, the last of which answered."""
+    costs = {tier: Decimal(0) if is_cached else COST[tier] for tier in tiers}
+    return Operation("tag-document", "f", item_id, costs, tiers[-1], is_cached, Decimal(0), latency_s)
+
+
+def of(*groups: tuple[int, Operation]) -> dict[str, Sequence[Operation]]:
+    """Return so many of each operation, as one skill's."""
+    return {"tag-document": [made for n, made in groups for _ in range(n)]}
+
+
+def audit(tier: str, agreement: float, number: int, cost: str = "1", **changes: Any) -> dict[str, Any]:
+    """Return one row of ``audits``."""
+    at = datetime.combine(DAY, time(3), UTC)
+    row = {
+        "audit_id": "audit-1",
+        "skill": "tag-document",
+        "fingerprint": "f",
+        "item_id": f"item-{number}",
+        "doc_id": f"item-{number}",
+        "result_run_id": "run-1",
+        "tier": tier,
+        "model": MODELS[tier],
+        "is_served": tier == "fast",
+        "route_score": 0.1,
+        "router_version": "heuristic",
+        "stratum": "fast",
+        "weight": 1.0,
+        "has_passed": True,
+        "agreement": agreement,
+        "field_agreement": "{}",
+        "cost_usd": Decimal(cost),
+        "audit_cost_usd": Decimal(0),
+        "audited_at": at,
+        "audited_on": DAY,
+    }
+    return row | changes
+
+
+def quality(retained: float, lower: float, upper: float, n_audited: int = 100, **changes: Any) -> dict[str, Any]:
+    """Return one row of ``quality_daily``."""
+    row = {
+        "usage_date": DAY,
+        "skill": "tag-document",
+        "router_version": "r1",
+        "n_audited": n_audited,
+        "n_audited_today": 10,
+        "retained": retained,
+        "retained_lower": lower,
+        "retained_upper": upper,
+        "target": 0.95,
+        "audit_cost_usd": Decimal("0.01"),
+    }
+    return row | changes
+
+
+def test_everything_on_the_top_tier_is_a_flag() -> None:
+    (flag,) = find_all_on_top(of((LEAST_ITEMS, operation("expert"))), TOPS)
+    assert (flag.flag, flag.skill, flag.value) == ("all_on_top", "tag-document", 1.0)
+    assert "started on expert" in flag.message and "skillyard audit tag-document" in flag.message
+
+
+def test_one_item_in_ten_below_the_top_or_too_few_items_are_none() -> None:
+    assert find_all_on_top(of((90, operation("expert")), (10, operation("fast"))), TOPS) == []
+    assert find_all_on_top(of((LEAST_ITEMS - 1, operation("expert"))), TOPS) == []
+
+
+def test_a_skill_with_one_tier_cannot_have_everything_on_top() -> None:
+    assert find_all_on_top(of((LEAST_ITEMS, operation("expert"))), {}) == []
+
+
+@pytest.mark.parametrize(("n_expert", "n_flags"), [(30, 0), (31, 1)])
+def test_the_expert_share_may_be_30_per_cent_and_no_more(n_expert: int, n_flags: int) -> None:
+    mix = of((n_expert, operation("fast", "expert")), (100 - n_expert, operation("fast")))
+    flags = find_expert_share(mix)
+    assert [(flag.skill, flag.value) for flag in flags] == [(ALL_SKILLS, n_expert / 100)] * n_flags
+
+
+def test_three_calls_raise_no_flag() -> None:
+    few = of((3, operation("fast", "expert", latency_s=9.0)))
+    assert find_expert_share(few) == find_cheap_tier_fails(few) == find_latency(few, TOPS, {"tag-document": [1.0] * 3}) == []
+    assert find_dominated([audit(t, q, n) for n in range(3) for t, q in (("fast", 1.0), ("standard", 0.0), ("expert", 1.0))]) == []
+    assert find_retention([quality(0.5, 0.1, 0.6, n_audited=3)]) == []
+
+
+def test_hard_items_answered_from_the_cache_are_a_flag_and_easy_ones_are_not() -> None:
+    cached = [operation("fast", is_cached=True, item_id=f"item-{n}") for n in range(LEAST_CACHED)]
+    hard = {("tag-document", f"item-{n}"): 0.45 for n in range(LEAST_CACHED)}
+    (flag,) = find_cached_high_complexity({"tag-document": cached}, hard)
+    assert (flag.flag, flag.value) == ("cached_high_complexity", LEAST_CACHED)
+    assert find_cached_high_complexity({"tag-document": cached}, {**hard, ("tag-document", "item-0"): 0.44}) == []
+    assert find_cached_high_complexity(of((LEAST_CACHED, operation("fast", item_id="item-0"))), hard) == []
+
+
+@pytest.mark.parametrize(("cheap_s", "n_flags"), [(0.4, 0), (2.0, 1)])
+def test_a_routed_mix_as_slow_as_the_top_tier_alone_is_a_flag(cheap_s: float, n_flags: int) -> None:
+    flags = find_latency(of((40, operation("fast", latency_s=cheap_s))), TOPS, {"tag-document": [2.0] * 40})
+    assert [flag.flag for flag in flags] == ["latency"] * n_flags
+
+
+def test_a_slow_tail_is_a_flag_although_the_median_is_fast() -> None:
+    mix = of((80, operation("fast", latency_s=0.4)), (20, operation("fast", "expert", latency_s=2.6)))
+    (flag,) = find_latency(mix, TOPS, {"tag-document": [2.0] * 40})
+    assert "95th percentile" in flag.message and flag.numbers["p50_s"] == 0.4
+
+
+def test_a_skill_that_is_all_on_the_top_tier_has_its_own_flag_and_none_for_latency() -> None:
+    assert find_latency(of((40, operation("expert", latency_s=2.0))), TOPS, {"tag-document": [2.0] * 40}) == []
+
+
+@pytest.mark.parametrize(("n_failed", "n_flags"), [(90, 0), (91, 1)])
+def test_a_cheap_tier_pays_until_its_failures_reach_one_less_the_cost_ratio(n_failed: int, n_flags: int) -> None:
+    mix = of((n_failed, operation("fast", "expert")), (100 - n_failed, operation("fast")))  # fast costs a tenth of expert
+    assert [flag.flag for flag in find_cheap_tier_fails(mix)] == ["cheap_tier_fails"] * n_flags
+
+
+def test_a_tier_that_costs_more_and_agrees_less_is_dominated() -> None:
+    rows = [audit("fast", 0.9, n, "1") for n in range(LEAST_AUDITED)] + [audit("expert", 1.0, n, "9") for n in range(LEAST_AUDITED)]
+    rows += [audit("standard", 0.7 + 0.01 * (n % 3), n, "4") for n in range(LEAST_AUDITED)]
+    (flag,) = find_dominated(rows)
+    assert (flag.numbers["tier"], flag.numbers["other"], flag.numbers["n_items"]) == ("standard", "fast", LEAST_AUDITED)
+
+
+def test_a_dearer_tier_that_is_better_or_only_unluckily_worse_is_not_dominated() -> None:
+    better = [audit("fast", 0.8, n, "1") for n in range(40)] + [audit("standard", 0.9, n, "4") for n in range(40)]
+    noisy = [audit("fast", float(n % 2 == 0), n, "1") for n in range(40)] + [
+        audit("standard", float(n % 2 == 1 and n > 2), n) for n in range(40)
+    ]
+    top = [audit("expert", 1.0, n, "9") for n in range(40)]
+    assert find_dominated(better + top) == find_dominated(noisy + top) == []
+
+
+def test_retention_says_whether_the_target_is_missed_or_not_yet_proven() -> None:
+    missed, unproven, kept = (find_retention([quality(*figures)]) for figures in ((0.8, 0.7, 0.9), (0.97, 0.93, 0.99), (0.98, 0.96, 1.0)))
+    assert "misses its target" in missed[0].message and "skillyard router train" in missed[0].message
+    assert "not proven" in unproven[0].message and (unproven[0].value, unproven[0].bound) == (0.93, 0.95)
+    assert kept == []
+
+
+@pytest.fixture
+def flagged(settings: Settings) -> Settings:
+    """A week in which fast nearly always failed and expert answered, and an audit that says what is kept."""
+    lake, rows = Lake(settings.lake), []
+    for n in range(60):
+        shared = {"operation_id": f"op-{n}", "item_id": f"item-{n}", "doc_id": f"item-{n}", "day": DAY - timedelta(days=n % 7)}
+        rows.append(call(tier="fast", latency_ms=900, **shared))
+        rows.append(call(tier="expert", latency_ms=900, attempt_no=2, **shared))
+    append(lake, LLM_CALLS, ledger(rows), "a")
+    replace_partition(lake, QUALITY_DAILY, DAY, to_results(QUALITY_DAILY, [quality(0.8, 0.7, 0.9)]))
+    append(
+        lake,
+        AUDITS,
+        to_results(AUDITS, [audit(t, 1.0, n, c) for n in range(30) for t, c in (("fast", "1"), ("standard", "2"), ("expert", "9"))]),
+        "a",
+    )
+    return settings
+
+
+def test_a_day_is_flagged_from_the_week_before_it_and_again_the_same(flagged: Settings) -> None:
+    found = [flag.flag for flag in flag_day(flagged, DAY)]
+    assert found == ["expert_share", "latency", "cheap_tier_fails", "dominated_tier", "retention"]
+    rows = read_flags(flagged, DAY, DAY)
+    assert sorted(row["flag"] for row in rows) == sorted(found) and all(row["message"] for row in rows)
+    assert rows[0]["numbers"]["n_escalated"] == 60
+    flag_day(flagged, DAY)
+    assert read_flags(flagged, DAY, DAY) == rows
+
+
+def test_flags_whose_cause_is_gone_are_gone_when_the_day_is_computed_again(flagged: Settings) -> None:
+    flag_day(flagged, DAY)
+    storage = Lake(flagged.lake).storage
+    for found in [info for table in ("llm_calls", "quality_daily", "audits") for info in storage.list(f"{table}/")]:
+        storage.delete(found.key)
+    assert flag_day(flagged, DAY) == [] == read_flags(flagged, DAY, DAY)
+
+
+def test_a_turned_range_is_refused(settings: Settings) -> None:
+    with pytest.raises(ConfigError, match="end before they begin"):
+        read_flags(settings, date(2026, 11, 2), date(2026, 11, 1))
+
+
+def test_an_operation_is_all_that_was_asked_for_an_item_in_a_run(settings: Settings) -> None:
+    shared = {"operation_id": "op", "item_id": "item"}
+    rows = [
+        call(tier="fast", latency_ms=400, **shared),
+        call(tier="fast", status="failed", **shared),
+        call(tier="standard", latency_ms=600, **shared),
+        call(tier="expert", purpose="audit", **shared),
+        call(tier="fast", status="cached", operation_id="again", item_id="item"),
+        call(tier="fast", status="unknown", operation_id="lost", item_id="lost"),
+    ]
+    append(Lake(settings.lake), LLM_CALLS, ledger(rows), "a")
+    again, lost, op = read_operations(Lake(settings.lake), DAY, DAY)
+    assert (list(op.costs_usd), op.first_tier, op.last_tier, op.latency_s) == (["fast", "standard"], "fast", "standard", 1.0)
+    assert op.cost_usd == rows[0]["cost_usd"] + rows[2]["cost_usd"]
+    assert again.is_cached and again.cost_usd == 0 and again.saved_usd > 0 and again.latency_s is None
+    assert lost.last_tier is None
