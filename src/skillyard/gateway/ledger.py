@@ -301,6 +301,16 @@ def end_journal(
             connection.execute(cached.where(*journal, ANSWERS.c.tier == tier, ANSWERS.c.item_id.in_(chunk)))
 
 
+def end_run_journal(connection: Connection, skill: str, run_id: str, ttl: Mapping[str, timedelta | None]) -> None:
+    """Turn the answers that one run paid for into cache entries, and those alone: of a run whose rows stand in the lake by another way."""
+    now = datetime.now(UTC)
+    paid = select(ATTEMPTS.c.call_id).where(ATTEMPTS.c.skill == skill, ATTEMPTS.c.run_id == run_id)
+    for tier, lasts in ttl.items():
+        cached = update(ANSWERS).values(published_at=now, expires_at=None if lasts is None else now + lasts)
+        own = (ANSWERS.c.skill == skill, ANSWERS.c.tier == tier, ANSWERS.c.published_at.is_(None), ANSWERS.c.call_id.in_(paid))
+        connection.execute(cached.where(*own))
+
+
 def _find(connection: Connection, claims: Sequence[Claim], now: datetime) -> list[Found | None]:
     stored = _stored(connection, {key for c in claims for key in c.keys}, now)
     return [next((Found(key, stored[key]) for key in c.keys if key in stored), None) for c in claims]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from skillyard.errors import SkillyardError
 from skillyard.gateway.complete import BudgetExhausted, Completion, Gateway, ItemRefused, ProviderUnavailable, WaitingForBatch
@@ -48,6 +48,25 @@ class Outcome:
     ended_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
+class Asker(Protocol):
+    """On whose behalf an item is asked for: a run's plan, or an audit."""
+
+    @property
+    def run_id(self) -> str: ...
+    @property
+    def dag_id(self) -> str: ...
+    @property
+    def team(self) -> str: ...
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+    @property
+    def learned_max_tokens(self) -> Mapping[str, int]: ...
+    @property
+    def lake(self) -> str: ...
+
+
 class AnswerFailed(SkillyardError):
     """A tier's answer cannot be used: why, by the words of ``escalate_when``."""
 
@@ -82,7 +101,7 @@ async def answer_item(item: RoutedItem, skill: Skill, plan: RunPlan, profile: Pr
         spent.n_escalations += bool(asked)
         asked.append(tier)
         try:
-            value, model, ended_at = await _answer_on(tier, item, skill, plan, profile, gateway, spent)
+            value, model, ended_at = await answer_on(tier, item, skill, plan, profile, gateway, spent)
         except (ProviderUnavailable, BudgetExhausted, WaitingForBatch) as error:
             if isinstance(error, ProviderUnavailable) and "unavailable" in skill.escalate_when and tier != tiers[-1]:
                 continue
@@ -98,24 +117,25 @@ async def answer_item(item: RoutedItem, skill: Skill, plan: RunPlan, profile: Pr
     return Outcome("reject", asked[-1], "", None, failure.kind, failure.message[:500], *n)
 
 
-def make_request(tier: str, item: Item, skill: Skill, plan: RunPlan, profile: Profile) -> Request:
+def make_request(tier: str, item: Item, skill: Skill, asker: Asker, profile: Profile, purpose: str = "answer") -> Request:
     """Return what is asked for an item on a tier, live or in a batch."""
     return Request(
-        run_id=plan.run_id,
-        dag_id=plan.dag_id,
-        team=plan.team,
+        run_id=asker.run_id,
+        dag_id=asker.dag_id,
+        team=asker.team,
         skill=skill.name,
-        fingerprint=plan.fingerprint,
+        fingerprint=asker.fingerprint,
         item_id=item.item_id,
         doc_id=item.doc_id,
         tier=tier,
-        messages=skill.messages(item.text, plan.parameters),
+        messages=skill.messages(item.text, asker.parameters),
         schema=skill.request_schema,
         max_tokens=min(skill.limits.output_tokens, *(d.max_output_tokens for d in profile.deployments(tier))),
         timeout_s=skill.limits.timeout_s,
-        learned_max_tokens=plan.learned_max_tokens.get(tier),
+        learned_max_tokens=asker.learned_max_tokens.get(tier),
         is_shared=skill.share == "all",
-        lake=plan.lake,
+        lake=asker.lake,
+        purpose=purpose,
     )
 
 
@@ -124,11 +144,11 @@ def n_tokens_needed(request: Request) -> int:
     return sum(estimate_tokens(m["content"]) for m in request.messages) + request.max_tokens
 
 
-async def _answer_on(
-    tier: str, item: RoutedItem, skill: Skill, plan: RunPlan, profile: Profile, gateway: Gateway, spent: Spent
+async def answer_on(
+    tier: str, item: Item, skill: Skill, asker: Asker, profile: Profile, gateway: Gateway, spent: Spent, purpose: str = "answer"
 ) -> tuple[dict[str, Any], str, datetime]:
     """Return a checked value, the model and the moment it was answered, or raise AnswerFailed."""
-    request = make_request(tier, item, skill, plan, profile)
+    request = make_request(tier, item, skill, asker, profile, purpose)
     n_needed = n_tokens_needed(request)
     if n_needed > profile.context_tokens(tier):
         raise AnswerFailed("overflow", f"needs about {n_needed} tokens; the tier {tier} takes {profile.context_tokens(tier)}")
@@ -141,7 +161,7 @@ async def _answer_on(
     answer = completion.answer
     if answer.refusal:
         raise AnswerFailed("refusal", f"the model declined: {answer.refusal[:200]!r}")
-    value = judge(skill, answer.content, answer.finish_reason, item.text, plan.parameters)
+    value = judge(skill, answer.content, answer.finish_reason, item.text, asker.parameters)
     return value, answer.model, answer.answered_at
 
 
