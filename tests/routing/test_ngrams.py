@@ -1,6 +1,7 @@
 """The hashed n-grams of a text."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -22,7 +23,7 @@ def expected(text: str) -> list[set[int]]:
     """Return the buckets of each block by the definition."""
     words = ["\x02", *(re.findall(r"\w+|[^\w\s]", text[:TEXT_CAP].lower()[:TEXT_CAP]) or [""]), "\x03"]
     joined = "".join(f" {word}" for word in words)
-    pairs = zip(words, words[1:], strict=False)
+    pairs = pairwise(words)
     spans = ([f" {a}" for a in words], [f" {a} {b}" for a, b in pairs], [f"{joined} "[n : n + 4] for n in range(len(joined) - 2)])
     return [{bucket(span) for span in block} for block in spans]
 

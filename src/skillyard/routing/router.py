@@ -74,8 +74,8 @@ class Router:
         policy = self.policies.get(skill)
         if first_tier or policy is None or traits.tier_max not in policy.tiers:
             decision = choose_tier(traits, features, windows, first_tier)
-            reason = decision.reason if first_tier else f"no evidence for {skill}: {decision.reason}"
-            return replace(decision, reason=reason, router_version=self.version)
+            lacking = skill if policy is None else f"{skill} on {traits.tier_max}"
+            return decision if first_tier else replace(decision, reason=f"no evidence for {lacking}: {decision.reason}")
         raw = self.families[family_of(skill)].score(skill, traits, features, text)
         score = round(1 - raw[policy.tiers[0]], 4)
         allowed = policy.tiers[: policy.tiers.index(traits.tier_max) + 1]
