@@ -56,16 +56,13 @@ class Decider:
         return cls.open(space.lake, space.skill, plan.parameters, plan.mean_output_tokens, plan.first_tier, profile, prices, at)
 
     def decide(self, text: str, language: str | None) -> Decision:
-        """Return where an item starts. The score is 1 less the quality that is expected; without evidence, how hard the text looks."""
+        """Return where an item starts."""
         features, router = extract_features(text, language), self.champion.router
         if router is None:
             decision = choose_tier(self.traits, features, self.windows, self.first_tier)
             said = "; the champion cannot be used, so declared traits decide" if self.champion.problem else ""
             return replace(decision, reason=decision.reason + said)
-        decision = router.decide(self.skill, self.traits, features, text, self.costs_usd(features), self.windows, self.first_tier)
-        if decision.expected_quality is None:
-            return decision
-        return replace(decision, score=round(1 - min(decision.expected_quality, 1.0), 4))
+        return router.decide(self.skill, self.traits, features, text, self.costs_usd(features), self.windows, self.first_tier)
 
     def costs_usd(self, features: Features) -> dict[str, float]:
         """Return by tier what one call for an item costs at today's prices."""
