@@ -1,6 +1,6 @@
 """Which items are a skill's own: documents or pages on the lake that its ``applies_to`` accepts."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,17 @@ def find_items(lake: Lake, skill: Skill, inbox: str, source_prefix: str = "") ->
         for item in _cut(skill, row, pages):
             if applies(skill, row["kind"], item.uri, item.language, len(item.text)):
                 yield item
+
+
+def items_of(lake: Lake, doc_ids: Collection[str], skills: Sequence[Skill]) -> Iterator[tuple[str, Item]]:
+    """Yield what each skill makes of each document, after the skill's name; whether it still applies to it does not matter."""
+    columns = ["doc_id", "uri", "language", "ingested_at"]
+    found = read(lake, "documents", columns, pc.field("doc_id").isin(list(doc_ids))).sort_by("ingested_at")
+    documents = {row["doc_id"]: row for row in found.to_pylist()}
+    for doc_id, pages in _texts(lake, documents):
+        for skill in skills:
+            for item in _cut(skill, documents[doc_id], pages):
+                yield skill.name, item
 
 
 def _current_documents(lake: Lake, uri_prefix: str) -> dict[str, dict[str, Any]]:

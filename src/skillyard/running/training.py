@@ -1,0 +1,167 @@
+"""The router learns: a weekly challenger that has to be better to be promoted, and every night the champion's calibration.
+
+Whatever goes wrong, the champion stays: the pointer is replaced last, and only if it is still the one that was read first.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from skillyard.errors import UnknownName
+from skillyard.lake.lake import Lake
+from skillyard.routing.decide import Traits
+from skillyard.routing.evidence import Evidence, still_valid
+from skillyard.routing.replay import Comparison, Replay, SkillReplay, compare, replay
+from skillyard.routing.router import Router
+from skillyard.routing.training import recalibrate, train
+from skillyard.running.decider import traits_of
+from skillyard.running.evidence import gather
+from skillyard.running.routers import Champion, champion, promote, save_version
+from skillyard.settings import Settings
+from skillyard.skills import Catalogue, SkillError
+
+NO_EVIDENCE = "no evidence: nothing was audited or evaluated in the last 180 days. Run an audit, or skillyard skills eval"
+
+
+@dataclass(frozen=True, slots=True)
+class Learnable:
+    """The evidence that still holds, and what has to be known of its skills."""
+
+    rows: list[Evidence]
+    traits: Mapping[str, Traits]
+    targets: Mapping[str, float]
+    """Share of the highest tier's quality that each skill keeps."""
+    text: str
+    """What was found and what was left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """What a training or a recalibration did, and why."""
+
+    kind: str
+    """training or calibration."""
+    is_promoted: bool
+    reason: str
+    champion: str
+    """The version in use before."""
+    challenger: str | None
+    """The version that was made."""
+    evidence: str
+    skills: dict[str, str]
+    """By skill: what the challenger's threshold rests on."""
+    comparison: Comparison | None
+
+    @property
+    def text(self) -> str:
+        """The report for people, in lines."""
+        if self.challenger is None:
+            return f"{self.champion} stays: {self.reason}\n{self.evidence}"
+        done = f"{self.challenger} is promoted over {self.champion}" if self.is_promoted else f"{self.champion} stays"
+        skills = [f"{skill}: {said}" for skill, said in self.skills.items()]
+        return "\n".join([f"{done}: {self.reason}", self.evidence, *skills, *_compared(self.comparison)])
+
+
+def train_challenger(settings: Settings, now: datetime, is_dry_run: bool = False, by: str = "router_training") -> TrainingReport:
+    """Train on the evidence that holds, replay the challenger beside the champion, promote it if it is better with confidence.
+
+    A dry run writes nothing. PromotionConflict when the champion changed meanwhile: it was not compared with the new one.
+    """
+    lake = Lake(settings.lake)
+    current, found = champion(lake), learnable(settings, now)
+    if not found.rows:
+        return _nothing("training", current, found)
+    challenger = train(found.rows, found.traits, found.targets, current.router, now)
+    comparison = compare(current.router, challenger, found.rows, found.traits, found.targets)
+    is_promoted, reason = decide_promotion(current, comparison)
+    if not is_dry_run:
+        save_version(lake, challenger)
+        if is_promoted:
+            promote(lake, challenger.version, by, reason, now, current)
+    said = f"dry run, nothing was written: {reason}" if is_dry_run else reason
+    return _report("training", is_promoted and not is_dry_run, said, current, challenger, found, comparison)
+
+
+def recalibrate_champion(settings: Settings, now: datetime, by: str = "quality_audit") -> TrainingReport:
+    """Fit the champion's calibration and thresholds to the evidence that holds. Without a champion, try to train the first one."""
+    lake = Lake(settings.lake)
+    current = champion(lake)
+    if current.router is None and not current.problem and current.pointer is None:
+        return train_challenger(settings, now, by=by)
+    found = learnable(settings, now)
+    if current.router is None or not found.rows:
+        return _nothing("calibration", current, found)
+    calibrated = recalibrate(current.router, found.rows, found.traits, found.targets, now)
+    changed = sorted(s for s, policy in calibrated.policies.items() if policy != current.router.policies.get(s))
+    if not changed:
+        return _report("calibration", False, "the evidence says the same as before", current, calibrated, found, None)
+    save_version(lake, calibrated)
+    reason = f"recalibrated {', '.join(changed)}"
+    promote(lake, calibrated.version, by, reason, now, current)
+    return _report("calibration", True, reason, current, calibrated, found, None)
+
+
+def replay_version(settings: Settings, router: Router | None, now: datetime) -> Replay:
+    """Return what a router (None: declared traits) would have served and cost on the evidence that no router learns from."""
+    found = learnable(settings, now)
+    return (
+        replay(router, found.rows, found.traits, found.targets)
+        if found.rows
+        else Replay(router.version if router else "heuristic", {}, None)
+    )
+
+
+def decide_promotion(current: Champion, comparison: Comparison) -> tuple[bool, str]:
+    """Return whether the challenger is promoted, and why (not).
+
+    Declared traits have proven nothing, so the first champion need not save more than they do: it is enough that it proves its target
+    and is not dearer with confidence.
+    """
+    own, more = comparison.challenger.overall, comparison.saved_more
+    if comparison.is_better or current.router is not None or own is None:
+        return comparison.is_better, comparison.reason
+    if own.retained_lower >= own.target and all(interval.high >= 0 for interval in more.values()):
+        return True, f"the first champion: it keeps {own.retained_lower:.1%} or more of the top tier's quality on {own.n_rows} rows"
+    return False, comparison.reason
+
+
+def learnable(settings: Settings, now: datetime) -> Learnable:
+    """Return the evidence that still holds of the skills that can be loaded."""
+    gathered, catalogue = gather(settings, now=now), Catalogue(settings.include)
+    rows: list[Evidence] = []
+    traits, targets = {}, {}
+    for name in sorted({row.skill for row in gathered.rows}):
+        try:
+            skill = catalogue.load(name)
+        except (UnknownName, SkillError):
+            continue
+        traits[name], targets[name] = traits_of(skill, {}), skill.retained_target
+        rows += still_valid([row for row in gathered.rows if row.skill == name], skill.fingerprint())
+    return Learnable(rows, traits, targets, f"{gathered.text}; {len(rows)} of them still hold")
+
+
+def _nothing(kind: str, current: Champion, found: Learnable) -> TrainingReport:
+    reason = NO_EVIDENCE if not found.rows else current.text
+    return TrainingReport(kind, False, reason, current.version, None, found.text, {}, None)
+
+
+def _report(
+    kind: str, is_promoted: bool, reason: str, current: Champion, made: Router, found: Learnable, comparison: Comparison | None
+) -> TrainingReport:
+    skills = {skill: policy.reason for skill, policy in sorted(made.policies.items())}
+    return TrainingReport(kind, is_promoted, reason, current.version, made.version, found.text, skills, comparison)
+
+
+def _compared(comparison: Comparison | None) -> Sequence[str]:
+    if comparison is None or comparison.challenger.overall is None:
+        return []
+    pairs = [("champion", comparison.champion), ("challenger", comparison.challenger)]
+    return [f"{who} on {one.n_rows} replayed rows: {describe(one)}" for who, made in pairs if (one := made.overall)]
+
+
+def describe(measured: SkillReplay) -> str:
+    """Return a replay's figures in words."""
+    saved, retained = measured.saved, measured.retained
+    shares = ", ".join(f"{tier} {share:.0%}" for tier, share in measured.shares.items() if share)
+    kept = f"keeps {retained.value:.1%} [{retained.low:.1%}, {retained.high:.1%}] (target {measured.target:.0%})"
+    return f"saves {saved.value:.1%} [{saved.low:.1%}, {saved.high:.1%}], {kept}; starts {shares}"
