@@ -22,7 +22,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("llm_calls", {"status": "lost", "attempt_no": 0, "tier": "none", "reasoning_tokens": 8, "team": "", "request_hash": "x"}),
     ("llm_calls", {"cost_usd": None}),
     ("llm_calls", {"lane": "slow", "max_tokens": 0, "purpose": "fun"}),
-    ("audits", {"agreement": 1.5, "weight": 0.5, "tier": "cheap", "stratum": "", "cost_usd": "-1"}),
+    ("audits", {"agreement": 1.5, "weight": 0.0, "tier": "cheap", "stratum": "", "cost_usd": "-1"}),
     ("audits", {"answer": None}),
     ("evals", {"case_id": "", "tier": "cheap", "cost_usd": "-1"}),
     ("quality_daily", {"retained_lower": 1.2, "target": -1.0, "n_audited_today": 50}),
