@@ -258,13 +258,22 @@ def report_cost(
     by: Annotated[str, typer.Option(help="team, skill, tier, model, dag or purpose.")] = "skill",
     as_json: AsJson = False,
 ) -> None:
-    """Attribute the ledger of these days and print the bill: settled cost, unknown attempts, cache savings, all-expert baseline."""
+    """Attribute the ledger of these days and print the bill: settled cost, unknown attempts, cache savings, all-expert baseline.
+
+    By skill, also what routing keeps of each skill's quality (estimate, 95 % interval, audited items, target, router) and its red flags.
+    """
     from skillyard.costs.attribution import attribute
+    from skillyard.costs.flags import flag_day
     from skillyard.costs.report import cost_report
 
     settings, days = Settings.from_env(), _days(first, last)
     attribute(settings, *days)
-    _print_rows(cost_report(settings, *days, by).as_dicts(), as_json)
+    flag_day(settings, days[1])
+    report = cost_report(settings, *days, by)
+    _print_rows(report.as_dicts() if as_json else report.bill_rows(), as_json)
+    if report.quality_rows() and not as_json:
+        print()
+        _print_rows(report.quality_rows(), as_json)
 
 
 @cost_app.command("flags")

@@ -1,9 +1,8 @@
 """Red flags: each is raised by the numbers it is about and by nothing else, and a day's partition says what was found."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -28,7 +27,8 @@ from skillyard.lake.publish import append, replace_partition
 from skillyard.lake.results import to_results
 from skillyard.lake.tables import AUDITS, LLM_CALLS, QUALITY_DAILY
 from skillyard.settings import Settings
-from tests.costs.ledger import DAY, MODELS, call, ledger
+from tests.costs.audited import audit, quality
+from tests.costs.ledger import DAY, call, ledger
 
 TOPS = {"tag-document": "expert"}
 COST = {"fast": Decimal(1), "standard": Decimal(4), "expert": Decimal(10)}
@@ -43,51 +43,6 @@ def operation(*tiers: str, latency_s: float | None = 1.0, is_cached: bool = Fals
 def of(*groups: tuple[int, Operation]) -> dict[str, Sequence[Operation]]:
     """Return so many of each operation, as one skill's."""
     return {"tag-document": [made for n, made in groups for _ in range(n)]}
-
-
-def audit(tier: str, agreement: float, number: int, cost: str = "1", **changes: Any) -> dict[str, Any]:
-    """Return one row of ``audits``."""
-    at = datetime.combine(DAY, time(3), UTC)
-    row = {
-        "audit_id": "audit-1",
-        "skill": "tag-document",
-        "fingerprint": "f",
-        "item_id": f"item-{number}",
-        "doc_id": f"item-{number}",
-        "result_run_id": "run-1",
-        "tier": tier,
-        "model": MODELS[tier],
-        "is_served": tier == "fast",
-        "route_score": 0.1,
-        "router_version": "heuristic",
-        "stratum": "fast",
-        "weight": 1.0,
-        "has_passed": True,
-        "agreement": agreement,
-        "field_agreement": "{}",
-        "cost_usd": Decimal(cost),
-        "audit_cost_usd": Decimal(0),
-        "audited_at": at,
-        "audited_on": DAY,
-    }
-    return row | changes
-
-
-def quality(retained: float, lower: float, upper: float, n_audited: int = 100, **changes: Any) -> dict[str, Any]:
-    """Return one row of ``quality_daily``."""
-    row = {
-        "usage_date": DAY,
-        "skill": "tag-document",
-        "router_version": "r1",
-        "n_audited": n_audited,
-        "n_audited_today": 10,
-        "retained": retained,
-        "retained_lower": lower,
-        "retained_upper": upper,
-        "target": 0.95,
-        "audit_cost_usd": Decimal("0.01"),
-    }
-    return row | changes
 
 
 def test_everything_on_the_top_tier_is_a_flag() -> None:

@@ -6,12 +6,15 @@ from decimal import Decimal
 import pytest
 
 from skillyard.costs.attribution import attribute
+from skillyard.costs.flags import flag_day
 from skillyard.costs.report import COLUMN_OF, cost_report
 from skillyard.errors import ConfigError, UnknownName
 from skillyard.lake.lake import Lake
-from skillyard.lake.publish import append
-from skillyard.lake.tables import LLM_CALLS
+from skillyard.lake.publish import append, replace_partition
+from skillyard.lake.results import to_results
+from skillyard.lake.tables import LLM_CALLS, QUALITY_DAILY
 from skillyard.settings import Settings
+from tests.costs.audited import quality
 from tests.costs.ledger import DAY, call, ledger
 
 
@@ -40,6 +43,31 @@ def test_the_dearest_group_comes_first_and_the_total_last(billed: Settings) -> N
     assert [row["skill"] for row in rows] == ["extract-invoice", "tag-document", "total"]
     assert rows[0]["cost_usd"] == rows[0]["baseline_usd"] and rows[0]["routing_saved_usd"] == 0
     assert rows[-1]["routing_saved_usd"] == rows[1]["routing_saved_usd"] > 0
+
+
+def test_by_skill_a_row_says_what_is_kept_of_its_quality_and_what_is_wrong(billed: Settings) -> None:
+    lake = Lake(billed.lake)
+    replace_partition(
+        lake,
+        QUALITY_DAILY,
+        DAY - timedelta(days=1),
+        to_results(QUALITY_DAILY, [quality(0.5, 0.4, 0.6) | {"usage_date": DAY - timedelta(days=1)}]),
+    )
+    replace_partition(lake, QUALITY_DAILY, DAY, to_results(QUALITY_DAILY, [quality(0.8, 0.7, 0.9)]))
+    flag_day(billed, DAY)
+    report = cost_report(billed, DAY, DAY, "skill")
+    invoice, tagging, total = report.as_dicts()
+    assert (tagging["retained"], tagging["retained_lower"], tagging["n_audited"], tagging["target"]) == (0.8, 0.7, 100, 0.95)
+    assert (tagging["red_flags"], total["red_flags"]) == (("retention",), ())
+    assert (invoice["retained"], invoice["n_audited"], invoice["cost_usd"]) == (None, 0, report.rows[0].cost_usd)
+    assert list(invoice) == list(tagging) == list(total)
+    assert [row["skill"] for row in report.quality_rows()] == ["tag-document"]
+
+
+def test_other_groupings_and_days_before_the_audits_say_nothing_of_quality(billed: Settings) -> None:
+    replace_partition(Lake(billed.lake), QUALITY_DAILY, DAY, to_results(QUALITY_DAILY, [quality(0.8, 0.7, 0.9)]))
+    assert "retained" not in cost_report(billed, DAY, DAY, "tier").as_dicts()[0]
+    assert cost_report(billed, DAY - timedelta(days=2), DAY - timedelta(days=1), "skill").quality_rows() == []
 
 
 def test_days_without_calls_have_no_rows_and_cost_nothing(billed: Settings) -> None:

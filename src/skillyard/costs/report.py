@@ -1,5 +1,6 @@
-"""The bill of a range of days by team, skill, tier, model or DAG, read from ``cost_daily``."""
+"""The bill of a range of days by team, skill, tier, model, DAG or purpose, read from ``cost_daily``; by skill, beside the quality kept."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
@@ -9,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.costs.attribution import check_range
+from skillyard.costs.flags import newest_quality, read_flags
+from skillyard.costs.rules import ALL_SKILLS
 from skillyard.errors import UnknownName
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
@@ -47,6 +50,21 @@ class CostRow:
 
 
 @dataclass(frozen=True, slots=True)
+class QualityRow:
+    """What routing keeps of a skill's quality, as its newest audits show it; None without audits. The skill is ALL_SKILLS for the total."""
+
+    retained: float | None = None
+    """Share of its highest tier's quality."""
+    retained_lower: float | None = None
+    retained_upper: float | None = None
+    n_audited: int = 0
+    target: float | None = None
+    router_version: str | None = None
+    red_flags: tuple[str, ...] = ()
+    """Of the last day."""
+
+
+@dataclass(frozen=True, slots=True)
 class CostReport:
     """The groups, dearest first, and the sum of all."""
 
@@ -55,15 +73,25 @@ class CostReport:
     by: str
     rows: tuple[CostRow, ...]
     total: CostRow
+    quality: Mapping[str, QualityRow]
+    """By skill; empty for another grouping."""
 
     def as_dicts(self) -> list[dict[str, Any]]:
-        """Return the groups and, last, the total as flat rows; no rows when there were no calls."""
-        listed = (*self.rows, self.total) if self.rows else ()
-        return [self._as_dict(row) for row in listed]
+        """Return the groups and, last, the total as flat rows, by skill with its quality; no rows when there were no calls."""
+        return [bill | quality for bill, quality in zip(self.bill_rows(), self._quality_rows(), strict=True)]
 
-    def _as_dict(self, row: CostRow) -> dict[str, Any]:
-        values = asdict(row)
-        return {self.by: values.pop("name"), **values, "routing_saved_usd": row.routing_saved_usd}
+    def bill_rows(self) -> list[dict[str, Any]]:
+        """Return the same rows without the quality."""
+        listed = (*self.rows, self.total) if self.rows else ()
+        return [{self.by: row.name, **_measures(row), "routing_saved_usd": row.routing_saved_usd} for row in listed]
+
+    def quality_rows(self) -> list[dict[str, Any]]:
+        """Return what is known of the quality: skills that were audited or have red flags."""
+        return [{"skill": skill, **asdict(found)} for skill, found in sorted(self.quality.items()) if found.n_audited or found.red_flags]
+
+    def _quality_rows(self) -> list[dict[str, Any]]:
+        names = [row.name for row in self.rows] + [ALL_SKILLS]
+        return [asdict(self.quality.get(name, QualityRow())) if self.by == "skill" else {} for name in names if self.rows]
 
 
 def cost_report(settings: Settings, first: date, last: date, by: str) -> CostReport:
@@ -76,7 +104,24 @@ def cost_report(settings: Settings, first: date, last: date, by: str) -> CostRep
     grouped = bill.group_by(COLUMN_OF[by]).aggregate([(name, "sum") for name in _SUMS])
     rows = [_row(group.pop(COLUMN_OF[by]), group) for group in grouped.to_pylist()]
     total = _row("total", {f"{name}_sum": _sum(bill.column(name)) for name in _SUMS})
-    return CostReport(first, last, by, tuple(sorted(rows, key=lambda row: (-row.cost_usd, row.name))), total)
+    quality = _quality(settings, last) if by == "skill" else {}
+    return CostReport(first, last, by, tuple(sorted(rows, key=lambda row: (-row.cost_usd, row.name))), total, quality)
+
+
+def _quality(settings: Settings, last: date) -> dict[str, QualityRow]:
+    flags: dict[str, list[str]] = {}
+    for row in read_flags(settings, last, last):
+        flags.setdefault(row["skill"], []).append(row["flag"])
+    audited = {row["skill"]: row for row in newest_quality(Lake(settings.lake), last)}
+    names = ("retained", "retained_lower", "retained_upper", "n_audited", "target", "router_version")
+    return {
+        skill: QualityRow(**{name: audited[skill][name] for name in names if skill in audited}, red_flags=tuple(flags.get(skill, ())))
+        for skill in audited.keys() | flags.keys()
+    }
+
+
+def _measures(row: CostRow) -> dict[str, Any]:
+    return {name: value for name, value in asdict(row).items() if name != "name"}
 
 
 def _row(name: str, sums: dict[str, Any]) -> CostRow:
