@@ -20,7 +20,9 @@ from tests.running.lake_of import mails, publish_texts
 from tests.simulator import Simulator
 
 COMMANDS = [
-    *("ingest", "run", "skills list", "skills show", "skills check", "route explain", "cost report", "cost endpoints", "cost reconcile"),
+    *("ingest", "run", "skills list", "skills show", "skills check", "skills eval", "route explain"),
+    *("router train", "router replay", "router show", "router promote", "router rollback"),
+    *("cost report", "cost endpoints", "cost reconcile"),
     *("cache stats", "cache clear", "lake tables", "lake show", "airflow up", "airflow down", "airflow setup", "airflow demo"),
 ]
 

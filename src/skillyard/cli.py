@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 skills_app = typer.Typer(help="The catalogue of skills.", no_args_is_help=True)
 route_app = typer.Typer(help="Why an item goes to which tier.", no_args_is_help=True)
+router_app = typer.Typer(help="What decides where items start: its versions, training, replay.", no_args_is_help=True)
 cost_app = typer.Typer(help="What was spent, by whom, on what.", no_args_is_help=True)
 cache_app = typer.Typer(help="Answers that were paid: kept until they are published, then served again for a while.", no_args_is_help=True)
 lake_app = typer.Typer(help="The output tables.", no_args_is_help=True)
@@ -37,6 +38,7 @@ airflow_app = typer.Typer(help="A local Airflow with the project's DAGs.", no_ar
 for name, sub in (
     ("skills", skills_app),
     ("route", route_app),
+    ("router", router_app),
     ("cost", cost_app),
     ("cache", cache_app),
     ("lake", lake_app),
@@ -46,6 +48,7 @@ for name, sub in (
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 SkillName = Annotated[str, typer.Argument(help="A skill's name, see: skillyard skills list", show_default=False)]
+RouterVersion = Annotated[str | None, typer.Argument(help="A version; the champion by default.", show_default=False)]
 FirstDay = Annotated[
     datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day; the first of the last day's month by default.")
 ]
@@ -236,6 +239,87 @@ def check_skills(
     if problems:
         raise typer.Exit(1)
     _say(f"{1 if skill else len(names)} skill folders are clean.")
+
+
+@skills_app.command("eval")
+def evaluate_skill(
+    skill: SkillName,
+    tier: Annotated[
+        str | None, typer.Option(help="Only this tier, which then decides the exit code; by default the skill's default tier decides.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the skill's own cases on its tiers, paid by its owner, and say what passes. Exit code 1 below the skill's min_pass_rate."""
+    from skillyard.evals.run import eval_skill
+
+    report = eval_skill(Settings.from_env(), skill, tier)
+    if as_json:
+        _print(asdict(report) | {"pass_rates": report.pass_rates, "is_good": report.is_good}, as_json)
+    else:
+        _print_rows([asdict(v) for v in report.verdicts], as_json, widths={"message": 90})
+        for name, share in report.pass_rates.items():
+            _say(f"{name}: {share:.0%} of the cases are right")
+        _say(f"{report.decided_on} has to reach {report.min_pass_rate:.0%}: {'reached' if report.is_good else 'not reached'}.")
+    for unasked in report.unasked:
+        _say(f"not answered: {unasked}")
+    if not report.is_good:
+        raise typer.Exit(1)
+
+
+@router_app.command("train")
+def train_router(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Train and compare, but save and promote nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a challenger on audits and evals, replay it beside the champion, promote it only if it is better with confidence."""
+    from skillyard.running.training import train_challenger
+
+    report = train_challenger(Settings.from_env(), datetime.now(UTC), dry_run, "the command line")
+    if as_json:
+        _print(report, as_json)
+    else:
+        print(report.text)
+
+
+@router_app.command("replay")
+def replay_router(version: RouterVersion = None, as_json: AsJson = False) -> None:
+    """Replay a version beside declared traits on the evidence that no router learns from: what it saves and keeps, per skill."""
+    from skillyard.running.training import replay_rows, replay_versions
+
+    replays = replay_versions(Settings.from_env(), version, datetime.now(UTC))
+    if as_json:
+        _print_rows(map(asdict, replays), as_json)
+    else:
+        _print_rows([row for made in replays for row in replay_rows(made)], as_json)
+
+
+@router_app.command("show")
+def show_router(version: RouterVersion = None, as_json: AsJson = False) -> None:
+    """Show a version, the champion by default: what it was made of, each skill's policy, the versions that there are."""
+    from skillyard.running.routers import describe_router
+
+    _print(describe_router(Settings.from_env(), version), as_json)
+
+
+@router_app.command("promote")
+def promote_router(
+    version: Annotated[str, typer.Argument(help="A version, or heuristic: declared traits.", show_default=False)], as_json: AsJson = False
+) -> None:
+    """Make a version the champion, whatever a comparison says; the one before can be had back with rollback."""
+    from skillyard.lake.lake import Lake
+    from skillyard.running.routers import promote
+
+    by = "the command line"
+    _print(promote(Lake(Settings.from_env().lake), version, by, "asked for", datetime.now(UTC)), as_json)
+
+
+@router_app.command("rollback")
+def roll_router_back(as_json: AsJson = False) -> None:
+    """Go back to the champion before this one; doing it twice undoes it."""
+    from skillyard.lake.lake import Lake
+    from skillyard.running.routers import rollback
+
+    _print(rollback(Lake(Settings.from_env().lake), "the command line", datetime.now(UTC)), as_json)
 
 
 @route_app.command("explain")

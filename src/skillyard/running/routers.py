@@ -6,6 +6,7 @@ traits decide; so they do when the champion cannot be used.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 from skillyard.errors import ConfigError, ObjectMissing, PublishConflict, SkillyardError, Transient, UnknownName
 from skillyard.lake.lake import Lake
 from skillyard.routing.decide import HEURISTIC
+from skillyard.routing.policy import SkillPolicy
 from skillyard.routing.router import Router, load_router, save_router
+from skillyard.settings import Settings
 from skillyard.tiers import TIERS
 
 FOLDER = "_routers/"
@@ -99,6 +102,23 @@ def list_versions(lake: Lake) -> list[dict[str, Any]]:
     return [{"version": n, "saved_at": info.modified_at, "size_bytes": info.size_bytes} for n, info in zip(names, found, strict=True)]
 
 
+def describe_router(settings: Settings, version: str | None = None) -> dict[str, Any]:
+    """Return what is known of a version, the champion by default, and which versions there are."""
+    lake = Lake(settings.lake)
+    current = champion(lake)
+    router = current.router if version is None else load_version(lake, version)
+    shown: dict[str, Any] = {
+        "champion": current.version,
+        "in_use": current.text,
+        "pointer": asdict(current.pointer) if current.pointer else None,
+    }
+    if router is not None:
+        made_of = ("version", "kind", "parent", "created_at", "window", "n_evidence", "trained_on", "metrics")
+        shown |= {name: getattr(router, name) for name in made_of} | {"families": sorted(router.families)}
+        shown["policies"] = {skill: _describe(policy) for skill, policy in sorted(router.policies.items())}
+    return shown | {"versions": list_versions(lake)}
+
+
 def promote(lake: Lake, version: str, by: str, why: str, now: datetime, over: Champion | None = None) -> Pointer:
     """Make a version (or ``heuristic``) the champion. ``over`` is the champion it was compared with: PromotionConflict if it changed.
 
@@ -123,6 +143,12 @@ def rollback(lake: Lake, by: str, now: datetime) -> Pointer:
     if current.pointer is None:
         raise ConfigError("no router has been promoted: there is nothing to go back to.")
     return promote(lake, current.pointer.previous, by, f"rollback from {current.pointer.version}", now, current)
+
+
+def _describe(policy: SkillPolicy) -> dict[str, Any]:
+    """Return a policy as plain values; a threshold that lets the top tier alone is null, since JSON has no infinity."""
+    threshold = policy.threshold if math.isfinite(policy.threshold) else None
+    return asdict(policy) | {"threshold": threshold, "is_proven": policy.is_proven}
 
 
 def _read_pointer(lake: Lake) -> tuple[Pointer | None, str | None]:

@@ -10,13 +10,13 @@ from datetime import datetime
 from skillyard.errors import UnknownName
 from skillyard.lake.lake import Lake
 from skillyard.routing.decide import Traits
-from skillyard.routing.evidence import Evidence, still_valid
-from skillyard.routing.replay import Comparison, Replay, SkillReplay, compare, replay
+from skillyard.routing.evidence import Evidence, EvidenceError, still_valid
+from skillyard.routing.replay import Comparison, Interval, Replay, SkillReplay, compare, replay
 from skillyard.routing.router import Router
 from skillyard.routing.training import recalibrate, train
 from skillyard.running.decider import traits_of
 from skillyard.running.evidence import gather
-from skillyard.running.routers import Champion, champion, promote, save_version
+from skillyard.running.routers import Champion, champion, load_version, promote, save_version
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, SkillError
 
@@ -101,14 +101,14 @@ def recalibrate_champion(settings: Settings, now: datetime, by: str = "quality_a
     return _report("calibration", True, reason, current, calibrated, found, None)
 
 
-def replay_version(settings: Settings, router: Router | None, now: datetime) -> Replay:
-    """Return what a router (None: declared traits) would have served and cost on the evidence that no router learns from."""
+def replay_versions(settings: Settings, version: str | None, now: datetime) -> list[Replay]:
+    """Return what a version (the champion by default) and declared traits would have served, on the evidence that no router learns from."""
+    lake = Lake(settings.lake)
+    router = load_version(lake, version) if version else champion(lake).router
     found = learnable(settings, now)
-    return (
-        replay(router, found.rows, found.traits, found.targets)
-        if found.rows
-        else Replay(router.version if router else "heuristic", {}, None)
-    )
+    if not found.rows:
+        raise EvidenceError(f"{NO_EVIDENCE}.")
+    return [replay(one, found.rows, found.traits, found.targets) for one in ((router, None) if router else (None,))]
 
 
 def decide_promotion(current: Champion, comparison: Comparison) -> tuple[bool, str]:
@@ -161,7 +161,27 @@ def _compared(comparison: Comparison | None) -> Sequence[str]:
 
 def describe(measured: SkillReplay) -> str:
     """Return a replay's figures in words."""
-    saved, retained = measured.saved, measured.retained
     shares = ", ".join(f"{tier} {share:.0%}" for tier, share in measured.shares.items() if share)
-    kept = f"keeps {retained.value:.1%} [{retained.low:.1%}, {retained.high:.1%}] (target {measured.target:.0%})"
-    return f"saves {saved.value:.1%} [{saved.low:.1%}, {saved.high:.1%}], {kept}; starts {shares}"
+    return f"saves {_span(measured.saved)}, keeps {_span(measured.retained)} (target {measured.target:.0%}); starts {shares}"
+
+
+def replay_rows(made: Replay) -> list[dict[str, str | int]]:
+    """Return a table of a replay: a row per skill, and one for all of them."""
+    overall = [made.overall] if made.overall else []
+    return [
+        {
+            "router": made.version,
+            "skill": one.skill,
+            "rows": one.n_rows,
+            "saved": _span(one.saved),
+            "kept": _span(one.retained),
+            "kept at least": f"{one.retained_lower:.1%}",
+            "target": f"{one.target:.0%}",
+            "starts": ", ".join(f"{tier} {share:.0%}" for tier, share in one.shares.items() if share),
+        }
+        for one in [*made.skills.values(), *overall]
+    ]
+
+
+def _span(interval: Interval) -> str:
+    return f"{interval.value:.1%} [{interval.low:.1%}, {interval.high:.1%}]"
