@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from skillyard.costs.classifier import ENOUGH, Balance
 from skillyard.costs.flags import flag_day, read_flags
 from skillyard.costs.operations import Operation, read_operations
 from skillyard.costs.rules import (
@@ -16,6 +17,7 @@ from skillyard.costs.rules import (
     find_all_on_top,
     find_cached_high_complexity,
     find_cheap_tier_fails,
+    find_classifier_cost,
     find_dominated,
     find_expert_share,
     find_latency,
@@ -72,6 +74,12 @@ def test_three_calls_raise_no_flag() -> None:
     assert find_expert_share(few) == find_cheap_tier_fails(few) == find_latency(few, TOPS, {"tag-document": [1.0] * 3}) == []
     assert find_dominated([audit(t, q, n) for n in range(3) for t, q in (("fast", 1.0), ("standard", 0.0), ("expert", 1.0))]) == []
     assert find_retention([quality(0.5, 0.1, 0.6, n_audited=3)]) == []
+
+
+def test_a_classifier_that_costs_more_than_it_saves_is_a_flag_once_enough_items_say_so() -> None:
+    loss, gain, few = Balance(ENOUGH, Decimal(3), Decimal(2)), Balance(ENOUGH, Decimal(2), Decimal(3)), Balance(3, Decimal(3), Decimal(0))
+    (flag,) = find_classifier_cost({"a": loss, "b": gain, "c": few})
+    assert (flag.skill, flag.value, flag.bound) == ("a", 3.0, 2.0) and "routing.classifier" in flag.message
 
 
 def test_hard_items_answered_from_the_cache_are_a_flag_and_easy_ones_are_not() -> None:

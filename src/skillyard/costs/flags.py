@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.costs.attribution import check_range
+from skillyard.costs.classifier import classifier_balance
 from skillyard.costs.operations import Operation, read_operations
 from skillyard.costs.rules import (
     Flag,
@@ -17,6 +18,7 @@ from skillyard.costs.rules import (
     find_all_on_top,
     find_cached_high_complexity,
     find_cheap_tier_fails,
+    find_classifier_cost,
     find_dominated,
     find_expert_share,
     find_latency,
@@ -47,6 +49,7 @@ def flag_day(settings: Settings, day: date) -> list[Flag]:
     flags = [
         *find_all_on_top(skills, tops),
         *find_expert_share(skills),
+        *find_classifier_cost({skill: classifier_balance(settings, skill, day - timedelta(days=AUDIT_DAYS - 1)) for skill in skills}),
         *find_cached_high_complexity(skills, _hard_items(lake, skills)),
         *find_latency(skills, tops, _latencies(lake, tops, first, day)),
         *find_cheap_tier_fails(skills),

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from skillyard.costs.classifier import Balance
 from skillyard.costs.operations import Operation
 from skillyard.routing.decide import HARD
 from skillyard.tiers import TIERS
@@ -83,6 +84,20 @@ def find_expert_share(skills: Mapping[str, Sequence[Operation]]) -> list[Flag]:
     )
     numbers = {"n_items": n_items, "n_expert": n_expert, "skills": {skill: dict(count) for skill, count in counts.items()}}
     return [Flag("expert_share", ALL_SKILLS, message, n_expert / n_items, MOST_EXPERT, numbers)]
+
+
+def find_classifier_cost(balances: Mapping[str, Balance]) -> list[Flag]:
+    """Flag skills whose classifier costs more than it saves."""
+    flags = []
+    for skill, balance in balances.items():
+        if balance.is_loss:
+            message = (
+                f"the classifier of {skill} cost ${balance.cost_usd:.6f} on {balance.n} items and saved ${balance.saved_usd:.6f}: "
+                "take routing.classifier out of its skill.yaml"
+            )
+            numbers = {"n_items": balance.n, "cost_usd": balance.cost_usd, "saved_usd": balance.saved_usd}
+            flags.append(Flag("classifier_cost", skill, message, float(balance.cost_usd), float(balance.saved_usd), numbers))
+    return flags
 
 
 def find_cached_high_complexity(skills: Mapping[str, Sequence[Operation]], scores: Mapping[tuple[str, str], float]) -> list[Flag]:
