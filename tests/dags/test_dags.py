@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
+from skillyard.local.setup import SCHEDULED
 from tests.dags.bag import ROOT, load_dags
 
 INCLUDE = ROOT / "include"
 SKILLS = sorted(p.name for p in (INCLUDE / "skills").iterdir() if (p / "skill.yaml").is_file())
-OWN_DAGS = ["cost_attribution", "ingest_documents", "lake_maintenance"]
+OWN_DAGS = ["ingest_documents", *SCHEDULED]
 TIERS = ["fast", "standard", "expert"]
 
 

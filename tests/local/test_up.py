@@ -17,7 +17,7 @@ from skillyard.errors import AirflowFailed, UnknownName
 from skillyard.local import process, up
 from skillyard.local.client import Client
 from skillyard.local.config import USER, Site, password
-from skillyard.local.setup import setup, wanted
+from skillyard.local.setup import SCHEDULED, setup, wanted
 from skillyard.settings import Settings
 from skillyard.skills.enabled import load_enabled
 from tests.local.server import ROOT, processes_of
@@ -71,8 +71,7 @@ def _check_setup(client: Client, settings: Settings) -> None:
     pools = {pool["name"]: pool["slots"] for pool in client.call("GET", "pools")["pools"]}
     assert pools == wanted(settings).pools
     unpaused = {dag_id for dag_id, is_paused in client.dag_ids().items() if not is_paused}
-    nightly = {"cost_attribution", "lake_maintenance"}
-    assert unpaused == {"ingest_documents", *nightly, *(f"skill.{name}" for name in load_enabled(settings.enabled))}
+    assert unpaused == {"ingest_documents", *SCHEDULED, *(f"skill.{name}" for name in load_enabled(settings.enabled))}
 
 
 def _check_the_door_is_shut(url: str, site: Site) -> None:

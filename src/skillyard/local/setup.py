@@ -21,6 +21,9 @@ from skillyard.skills import Catalogue
 from skillyard.skills.enabled import load_enabled
 from skillyard.tiers import TIERS
 
+SCHEDULED = ("cost_attribution", "lake_maintenance", "router_training")
+"""The DAGs that run by the clock."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -32,7 +35,7 @@ class Wanted:
 
 
 def setup() -> None:
-    """Make the pools and unpause ingestion, attribution, maintenance and the enabled skills; repeating it changes nothing.
+    """Make the pools and unpause ingestion, the DAGs that run by the clock and the enabled skills; repeating it changes nothing.
 
     In the Airflow that ``AIRFLOW_HOME`` names, by its command line; else in the one that ``make up`` started.
     """
@@ -53,7 +56,7 @@ def wanted(settings: Settings) -> Wanted:
     # A parse task keeps two processes busy by itself.
     pools = {"default_pool": 2 * cores + 2, "parse": max(1, cores // 2), "lane_library": cores, "lane_batch": max(2, cores), **lanes}
     enabled = load_enabled(settings.enabled, Catalogue(settings.include).names())
-    return Wanted(pools, ("ingest_documents", "cost_attribution", "lake_maintenance", *(f"skill.{name}" for name in enabled)))
+    return Wanted(pools, ("ingest_documents", *SCHEDULED, *(f"skill.{name}" for name in enabled)))
 
 
 def apply(client: Client, target: Wanted, timeout_s: float = 90.0) -> None:

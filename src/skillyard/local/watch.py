@@ -8,6 +8,7 @@ from datetime import datetime
 from skillyard.errors import AirflowFailed
 from skillyard.local.client import TASK_FINAL, AirflowUnreachable, Client, Run
 from skillyard.local.process import Say
+from skillyard.local.setup import SCHEDULED
 
 POLL_S = 1.5
 HEARTBEAT_S = 15.0
@@ -84,7 +85,7 @@ class Watch:
 
     def _outcome(self, run: Run) -> str:
         """Return what a finished run says it did, by the counts its tasks handed on."""
-        published = self.client.xcom(run, "publish") if run.dag_id not in ("cost_attribution", "lake_maintenance") else None
+        published = self.client.xcom(run, "publish") if run.dag_id not in SCHEDULED else None
         if published and run.state == "success":
             words = {name.removeprefix("n_"): n for name, n in published.items() if isinstance(n, int)}
             return ", ".join(f"{n} {name}" for name, n in words.items())
