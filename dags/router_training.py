@@ -13,8 +13,8 @@ DOC = """
   the champion stays or goes. Trigger it for a training at once; *Only compare* changes nothing. Every night `quality_audit` adjusts
   the champion's thresholds in between.
 - **train is green and the champion stays**: that is success too. *no evidence* in the log: nothing was audited or evaluated yet.
-- **train is red**: evidence that cannot be learned from, a lake that cannot be written, or somebody promoted another version meanwhile (a retry
-  compares with that one). The last line of its log says which. The champion goes on routing, whatever happens here.
+- **train is red**: the lake cannot be written, or somebody promoted another version meanwhile (a retry compares with that one). The last
+  line of its log says which. The champion goes on routing, whatever happens here.
 - **A new champion does worse**: `skillyard router rollback` goes back to the one before; `skillyard router show` lists them.
 - **Where the tables are**: `<lake>/_routers` holds the versions and the pointer; `<lake>/audits` and `<lake>/evals` what they learn from.
 """
