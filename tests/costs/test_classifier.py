@@ -64,6 +64,11 @@ def test_the_escalations_of_an_item_moved_down_are_counted(settings: Settings, s
     assert found.saved_usd == -price("fast")
 
 
+def test_the_votes_beside_an_answer_are_part_of_its_cost(settings: Settings, simulator: Simulator) -> None:
+    calls = [answered("a", "fast"), answered("a", "fast", purpose="vote", sent_at=datetime.combine(TODAY, time(13), UTC))]
+    assert balance(settings, [item("a", "standard", "fast")], calls).saved_usd == price("standard") - 2 * price("fast")
+
+
 def test_audits_other_skills_open_calls_and_items_without_answer_count_for_nothing(settings: Settings, simulator: Simulator) -> None:
     calls = [asked("a", skill="extract-invoice"), asked("b", status="unknown"), answered("a", "expert", purpose="audit")]
     found = balance(settings, [item("a", "standard", "fast"), item("b", "standard", "fast")], calls)

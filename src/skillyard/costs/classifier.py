@@ -1,8 +1,8 @@
 """What the classifier of a skill cost, and what it saved: the cost is measured, the savings are modelled.
 
 An item that the classifier moved would have been answered by one call of the tier that it was moved from: its last answer's usage at the
-price of that tier's first deployment on that day. What it saved is that amount less what the item's answers cost, escalations included,
-so an item that was moved up saves a negative amount. Two things are left out, both to the classifier's disadvantage: that a call on the
+price of that tier's first deployment on that day. What it saved is that amount less what the item's answers cost, escalations and
+votes included, so an item that was moved up saves a negative amount. Two things are left out, both to the classifier's disadvantage: that a call on the
 cheaper tier may have failed and gone on to the next, and that answers of a higher tier may be better.
 """
 
@@ -85,10 +85,10 @@ def _frames(lake: Lake, skill: str, since: date) -> Iterator[pa.Table]:
 
 
 def _read_calls(lake: Lake, skill: str, since: date, moved: dict[str, str]) -> tuple[Decimal, dict[str, list[dict[str, Any]]]]:
-    """Return what classifying cost, and the settled answers of the moved items by operation, in order."""
+    """Return what classifying cost, and the settled answers and votes of the moved items by operation, in order."""
     where = (pc.field("skill") == skill) & (pc.field("status") == "settled") & (pc.field("usage_date") >= pa.scalar(since, pa.date32()))
     wanted, cost, found = pa.array(moved, pa.string()), Decimal(0), list[dict[str, Any]]()
-    for batch in scan(lake, LLM_CALLS, _COLUMNS, where & pc.field("purpose").isin(["routing", "answer"])):
+    for batch in scan(lake, LLM_CALLS, _COLUMNS, where & pc.field("purpose").isin(["routing", "answer", "vote"])):
         is_routing = pc.equal(batch.column("purpose"), "routing")
         cost += pc.sum(batch.filter(is_routing).column("cost_usd")).as_py() or Decimal(0)
         is_wanted = pc.and_(pc.invert(is_routing), pc.is_in(batch.column("operation_id"), wanted))
@@ -101,7 +101,9 @@ def _read_calls(lake: Lake, skill: str, since: date, moved: dict[str, str]) -> t
 
 def _saved(calls: list[dict[str, Any]], routed_tier: str, profile: Profile, prices: PriceBook) -> Decimal:
     """Return what one call on the tier that an item was moved from would have cost, less what its answers cost."""
-    last = calls[-1]
+    last = next((call for call in reversed(calls) if call["purpose"] == "answer"), None)
+    if last is None:
+        return Decimal(0)
     deployment = profile.deployments(routed_tier)[0]
     usage = Usage(**{meter: last[meter] for meter in _METERS})
     lane = "batch" if last["lane"] == "batch" and deployment.has_batch else "live"

@@ -55,7 +55,7 @@ class Quote:
     expected_usd: str
     low_usd: str
     high_usd: str
-    """The sums of the tiers' expectations; the ends of the range are not sums, since not all tiers are dear in the same run."""
+    """The sum of the tiers' expectations and the classifier's; its ends are no sums: not all tiers are dear in the same run."""
     tiers: tuple[TierQuote, ...]
     budgets: tuple[BudgetLeft, ...]
     """Empty when there is no limit."""
@@ -65,6 +65,8 @@ class Quote:
     """A latency is not known, so the timeout was taken."""
     approval: str | None
     """Why a person has to agree first."""
+    classifier_usd: str = "0"
+    """Expected for asking the classifier; part of the totals, of no tier."""
 
     @classmethod
     def load(cls, value: Mapping[str, Any]) -> "Quote":
@@ -82,6 +84,8 @@ class Quote:
         lines.append(f"expected {_span(self)}: {self._source}")
         for t in self.tiers:
             lines.append(f"{t.n_items} items start on {t.tier}: {_span(t)}{f' ({BASES[t.basis]})' if t.basis != self.basis else ''}")
+        if Decimal(self.classifier_usd):
+            lines.append(f"${_short(self.classifier_usd)} of it for the classifier, which may start items on other tiers than these")
         lines += [f"{left.limit}: {_left(left, Decimal(self.expected_usd))}" for left in self.budgets]
         lines.append(f"time at the current limits: {'at most' if self.is_duration_bound else 'about'} {_duration(self.duration_s)}")
         if self.approval:

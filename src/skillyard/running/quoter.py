@@ -6,17 +6,19 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from math import ceil
 
-from sqlalchemy import Engine, or_, select
+from sqlalchemy import Engine, exists, or_, select
 
 from skillyard.costs.prices import PriceBook
 from skillyard.errors import ConfigError
 from skillyard.gateway.budgets import Limit, balances_of, soft_reached
+from skillyard.gateway.complete import ATTEMPTS_PER_REQUEST
 from skillyard.gateway.request import Request, upper_bound
-from skillyard.gateway.state import ANSWERS, reading
+from skillyard.gateway.state import ANSWERS, ATTEMPTS, reading
 from skillyard.profiles import Profile
 from skillyard.running.answer import make_request
+from skillyard.running.classify import Classifier
 from skillyard.running.decider import Decider
-from skillyard.running.estimate import Load, Reach, calibrate, duration_s, estimate, mean_lengths
+from skillyard.running.estimate import Load, Range, Reach, calibrate, duration_s, estimate, mean_lengths
 from skillyard.running.history import History, load_history
 from skillyard.running.items import Item
 from skillyard.running.limits import DEFAULT_APPROVAL_USD, PROBE_ITEMS
@@ -67,6 +69,7 @@ class Quoter:
         loads = [Load(tier, len(own), self.factor * sum(map(self._input_tokens, own))) for tier, own in by_tier.items()]
         estimates, total = estimate(loads, self.history, reach, self.profile, self.prices, self.at)
         most = max((self._tokens_at_most(tier, own) for tier, own in by_tier.items()), default=0)
+        asking = self._classifier_usd(by_tier)
         seconds, is_bound = duration_s(estimates, most, self.history, reach, self.profile)
         return Quote(
             n_items=n_items,
@@ -74,9 +77,9 @@ class Quoter:
             input_tokens=sum(ceil(load.input_tokens) for load in loads),
             basis=self.history.basis,
             n_past=len(self.history.operations),
-            expected_usd=usd(total.expected),
-            low_usd=usd(total.low),
-            high_usd=usd(total.high),
+            expected_usd=usd(total.expected + asking.expected),
+            low_usd=usd(total.low + asking.low),
+            high_usd=usd(total.high + asking.high),
             tiers=tuple(
                 TierQuote(e.tier, n.n_items, ceil(n.input_tokens), e.basis, e.n_past, usd(e.usd.expected), usd(e.usd.low), usd(e.usd.high))
                 for n, e in zip(loads, estimates, strict=True)
@@ -84,7 +87,8 @@ class Quoter:
             budgets=self._budgets(),
             duration_s=round(seconds, 1),
             is_duration_bound=is_bound,
-            approval=why_approval(self.team, Decimal(usd(total.high)), self.history.basis, is_probe),
+            approval=why_approval(self.team, Decimal(usd(total.high + asking.high)), self.history.basis, is_probe),
+            classifier_usd=usd(asking.expected),
         )
 
     def check_budgets(self, by_tier: Mapping[str, list[Item]]) -> None:
@@ -112,6 +116,14 @@ class Quoter:
                 decision = decider.decide(item.text, item.language)
                 found.setdefault(lower_tier(decision, soft).tier if soft else decision.tier, []).append(item)
         return {tier: found[tier] for tier in TIERS if tier in found}
+
+    def _classifier_usd(self, by_tier: Mapping[str, list[Item]]) -> Range:
+        """Return what asking the classifier about all these items would cost, a few more than those that turn out to be unsure."""
+        classifier = Classifier(self.space, self.plan, self.profile, self.prices, self.at)
+        if not self.space.skill.classifier or classifier.why_off():
+            return Range(0, 0, 0)
+        once = classifier.range_usd(item for own in by_tier.values() for item in own)
+        return replace(once, high=once.high * ATTEMPTS_PER_REQUEST) if self.history.basis == "worst_case" else once
 
     def _input_tokens(self, item: Item) -> int:
         return self.n_prompt + estimate_tokens(item.text)
@@ -158,6 +170,7 @@ def stored_items(state: Engine, plan: RunPlan, is_shared: bool, at: datetime) ->
         c.fingerprint == plan.fingerprint,
         or_(c.published_at.is_(None), c.expires_at.is_(None), c.expires_at > at),
         c.request_hash.not_like("% cut off"),
+        ~exists().where(ATTEMPTS.c.call_id == c.call_id, ATTEMPTS.c.purpose != "answer"),
     )
     with reading(state) as connection:
         return frozenset(connection.scalars(query))

@@ -1,6 +1,6 @@
 """Route a planned run: a tier per item, the items written as shards, one folder of manifests per lane."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil
@@ -15,6 +15,7 @@ from skillyard.gateway.state import reading
 from skillyard.lake.lake import Lake
 from skillyard.profiles import load_profile
 from skillyard.routing.decide import Decision
+from skillyard.running.classify import Classifier, Decided, classify_items
 from skillyard.running.decider import Decider
 from skillyard.running.items import ITEM_FIELDS
 from skillyard.running.lanes import shard_uri, take_batches
@@ -50,7 +51,10 @@ def route_run(settings: Settings, run_key: str, say: Callable[[str], None] | Non
     decider = None if is_library else Decider.of_plan(space, plan, profile, prices, now)
     if say and decider:
         say(f"{plan.skill}: {decider.champion.text}")
-    for row, routed in _decide(items, decider):
+    decided: Iterable[Decided] = _decide(items, decider)
+    if decider and space.skill.classifier:
+        decided = classify_items(Classifier(space, plan, profile, prices, now), decider, decided, say)
+    for row, routed in decided:
         decision = lower_tier(routed, soft) if soft else routed
         lane = "library" if is_library else decision.tier
         routed_by = {"route_score": decision.score, "route_reason": decision.reason, "router_version": decision.router_version}
@@ -95,7 +99,7 @@ def lower_tier(decision: Decision, soft: Limit) -> Decision:
     return replace(decision, tier=TIERS[TIERS.index(decision.tier) - 1], reason=reason)
 
 
-def _decide(items: pa.Table, decider: Decider | None) -> Iterator[tuple[dict[str, Any], Decision]]:
+def _decide(items: pa.Table, decider: Decider | None) -> Iterator[Decided]:
     for batch in items.to_batches(max_chunksize=1000):
         for row in batch.to_pylist():
             if decider is None:
