@@ -42,6 +42,7 @@ class ProfileSpec(BaseModel):
 
     description: str
     tiers: dict[str, list[DeploymentSpec]]
+    voters: dict[str, list[DeploymentSpec]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,20 @@ class Profile:
     description: str
     path: Path
     tiers: Mapping[str, tuple[Deployment, ...]]
+    voters: Mapping[str, tuple[Deployment, ...]] = field(default_factory=dict)
+    """By tier: asked what the tier is asked, one by one; their answers vote on its answer and are never served."""
 
-    def deployments(self, tier: str) -> tuple[Deployment, ...]:
-        """Return the deployments that serve a tier."""
-        if tier not in self.tiers:
-            raise UnknownName("tier", tier, self.tiers)
-        return self.tiers[tier]
+    @property
+    def pools(self) -> dict[str, tuple[Deployment, ...]]:
+        """What a request can be sent to: any deployment of a tier, or one voter."""
+        return {**self.tiers, **{voter_pool(d.name): (d,) for own in self.voters.values() for d in own}}
+
+    def deployments(self, pool: str) -> tuple[Deployment, ...]:
+        """Return the deployments of a tier, or a voter by its pool."""
+        pools = self.pools if self.voters else self.tiers
+        if pool not in pools:
+            raise UnknownName("tier", pool, self.tiers)
+        return pools[pool]
 
     def check_keys(self, tiers: Iterable[str]) -> None:
         """Raise MissingKey for the first deployment of these tiers whose variable is not set."""
@@ -107,9 +116,22 @@ class Profile:
         """Return the smallest context window of a tier's deployments: any of them may be asked."""
         return min(d.context_tokens for d in self.deployments(tier))
 
+    def distinct(self, tiers: Iterable[str]) -> tuple[str, ...]:
+        """Return the tiers without those that would ask the same model the same way as an earlier one: it would answer the same."""
+        found: list[str] = []
+        for tier in tiers:
+            if not any(self.is_same(tier, earlier) for earlier in found):
+                found.append(tier)
+        return tuple(found)
+
     def is_same(self, tier: str, other: str) -> bool:
         """Say whether two tiers are served by the same deployments asked the same way."""
         return {d.identity for d in self.deployments(tier)} == {d.identity for d in self.deployments(other)}
+
+
+def voter_pool(name: str) -> str:
+    """Return the pool that one voter is."""
+    return f"voter {name}"
 
 
 def load_profile(name: str, include: Path, env: Mapping[str, str] | None = None) -> Profile:
@@ -126,7 +148,20 @@ def load_profile(name: str, include: Path, env: Mapping[str, str] | None = None)
     if set(spec.tiers) != set(TIERS) or not all(spec.tiers.values()):
         raise ConfigError(f"{path}: tiers: each of {', '.join(TIERS)} needs at least one deployment, and no other tier is allowed.")
     tiers = {tier: tuple(_resolve(tier, d, path, env) for d in spec.tiers[tier]) for tier in TIERS}
-    return Profile(path.stem, spec.description, path, tiers)
+    voters = {tier: tuple(_resolve(tier, d, path, env) for d in own) for tier, own in spec.voters.items()}
+    _check_voters(voters, tiers, path)
+    return Profile(path.stem, spec.description, path, tiers, voters)
+
+
+def _check_voters(voters: Mapping[str, tuple[Deployment, ...]], tiers: Mapping[str, tuple[Deployment, ...]], path: Path) -> None:
+    if unknown := set(voters) - set(tiers):
+        raise ConfigError(f"{path}: voters: unknown tier {min(unknown)!r}; allowed: {', '.join(tiers)}.")
+    names = [d.name for own in voters.values() for d in own]
+    if len(names) != len(set(names)) or not {d.name for own in tiers.values() for d in own}.isdisjoint(names):
+        raise ConfigError(f"{path}: voters: each needs a name that no other voter and no deployment has; found {', '.join(names)}.")
+    for voter in (d for own in voters.values() for d in own):
+        if voter.identity in {d.identity for d in tiers[voter.tier]}:
+            raise ConfigError(f"{path}: voter {voter.name!r} is what it votes on, asked the same way: give it another model, or remove it.")
 
 
 def _resolve(tier: str, spec: DeploymentSpec, path: Path, env: Mapping[str, str]) -> Deployment:

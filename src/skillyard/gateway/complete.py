@@ -95,7 +95,7 @@ class Gateway:
 
     async def complete(self, request: Request) -> Completion:
         """Return one answer. ProviderUnavailable, BudgetExhausted, WaitingForBatch, ItemRefused and ConfigError say why there is none."""
-        keys = tuple(dict.fromkeys(request.key(d) for d in self._profile.deployments(request.tier)))
+        keys = tuple(dict.fromkeys(request.key(d) for d in self._profile.deployments(request.pool)))
         limit = min(request.max_tokens, request.learned_max_tokens or request.max_tokens)
         while True:
             markers = tuple(map(cut_off, keys)) if limit < request.max_tokens else ()
@@ -132,7 +132,7 @@ class Gateway:
         """Return a stored answer: one whose item is not published yet was paid for this item, any other saves its price."""
         if not found.answer.is_published:
             return Completion(found.answer, 1, found.answer.cost_usd)
-        deployments = self._profile.deployments(request.tier)
+        deployments = self._profile.deployments(request.pool)
         deployment = next(d for d in deployments if request.key(d) == found.key)
         row = attempt_row(request, deployment, request.max_tokens, Decimal(0), datetime.now(UTC))
         await self._journal.run(lambda connection: ledger.record_cached(connection, row, found.answer))
@@ -155,7 +155,7 @@ class Gateway:
         """Send one request; None when its reservation has to wait, or when its answer was cut off and is asked again at the limit."""
         request = asking.request
         try:
-            slot = await self._endpoints.acquire(request.tier, request.n_tokens_at_most + asking.max_tokens, asking.tried)
+            slot = await self._endpoints.acquire(request.pool, request.n_tokens_at_most + asking.max_tokens, asking.tried)
         except TierDown as down:
             raise ProviderUnavailable(str(down)) from None
         sent = await self._begin(asking, slot)
@@ -220,7 +220,7 @@ class Gateway:
 
     async def _pause(self, asking: _Asking) -> None:
         """Wait before the same endpoints are asked again; another endpoint of the tier is asked at once."""
-        if self._endpoints.has_others(asking.request.tier, asking.tried) or len(asking.failed) == ATTEMPTS_PER_REQUEST:
+        if self._endpoints.has_others(asking.request.pool, asking.tried) or len(asking.failed) == ATTEMPTS_PER_REQUEST:
             return
         asking.tried.clear()
         await asyncio.sleep(_delay_s(len(asking.failed), asking.failed[-1].retry_after_s))

@@ -175,7 +175,7 @@ class Endpoints:
         self._run = run
         made: dict[str, Endpoint] = {}
         self._tiers = {
-            tier: [(d, made.setdefault(d.endpoint, Endpoint(d))) for d in deployments] for tier, deployments in profile.tiers.items()
+            tier: [(d, made.setdefault(d.endpoint, Endpoint(d))) for d in deployments] for tier, deployments in profile.pools.items()
         }
         self._waiting: dict[str, deque[_Waiting]] = {tier: deque() for tier in self._tiers}
         self._used: dict[str, Endpoint] = {}

@@ -13,7 +13,7 @@ from skillyard.costs.compute import compute_seconds
 from skillyard.costs.prices import PriceBook
 from skillyard.gateway.ledger import AnswerKey
 from skillyard.gateway.owner import own_name
-from skillyard.profiles import Deployment
+from skillyard.profiles import Deployment, voter_pool
 from skillyard.tokens import most_tokens
 
 GRACE_S = 10.0
@@ -46,6 +46,14 @@ class Request:
     """Root of the lake on which the ledger's row belongs."""
     purpose: str = "answer"
     """Why it is asked: answer, routing, vote, audit, judge or eval. The ledger has it; an answer found in the store serves any purpose."""
+
+    voter: str | None = None
+    """The one voter of the tier that is asked, in place of its deployments."""
+
+    @property
+    def pool(self) -> str:
+        """Which of the profile's pools is asked."""
+        return voter_pool(self.voter) if self.voter else self.tier
 
     @cached_property
     def operation_id(self) -> str:

@@ -1,7 +1,8 @@
 """One item to its end: asked on its first tier, moved up when its answer fails, until a result, a reject or a pending reason."""
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -9,10 +10,12 @@ from typing import Any, Protocol
 from skillyard.errors import SkillyardError
 from skillyard.gateway.complete import BudgetExhausted, Completion, Gateway, ItemRefused, ProviderUnavailable, WaitingForBatch
 from skillyard.gateway.request import Request
-from skillyard.profiles import Profile
+from skillyard.profiles import Deployment, Profile
+from skillyard.routing.votes import count_against, is_accepted
 from skillyard.running.items import Item
 from skillyard.running.runs import RunPlan
 from skillyard.skills import OutputError, Skill, parse_output, run_checks
+from skillyard.skills.agreement import agreement
 from skillyard.tiers import TIERS
 from skillyard.tokens import estimate_tokens
 
@@ -94,14 +97,13 @@ async def answer_item(item: RoutedItem, skill: Skill, plan: RunPlan, profile: Pr
     spent = Spent()
     asked: list[str] = []
     failure = AnswerFailed("unanswered", "no tier was asked")
-    tiers = TIERS[TIERS.index(item.tier) : TIERS.index(skill.tier_max) + 1]
+    tiers = profile.distinct(TIERS[TIERS.index(item.tier) : TIERS.index(skill.tier_max) + 1])
     for tier in tiers:
-        if any(profile.is_same(tier, earlier) for earlier in asked):
-            continue  # same_deployment: asking the same model the same way again gives the same answer
         spent.n_escalations += bool(asked)
         asked.append(tier)
         try:
-            value, model, ended_at = await answer_on(tier, item, skill, plan, profile, gateway, spent)
+            answer = answer_on if tier == tiers[-1] else _answer_and_vote
+            value, model, ended_at = await answer(tier, item, skill, plan, profile, gateway, spent)
         except (ProviderUnavailable, BudgetExhausted, WaitingForBatch) as error:
             if isinstance(error, ProviderUnavailable) and "unavailable" in skill.escalate_when and tier != tiers[-1]:
                 continue
@@ -148,10 +150,43 @@ async def answer_on(
     tier: str, item: Item, skill: Skill, asker: Asker, profile: Profile, gateway: Gateway, spent: Spent, purpose: str = "answer"
 ) -> tuple[dict[str, Any], str, datetime]:
     """Return a checked value, the model and the moment it was answered, or raise AnswerFailed."""
-    request = make_request(tier, item, skill, asker, profile, purpose)
-    n_needed = n_tokens_needed(request)
-    if n_needed > profile.context_tokens(tier):
-        raise AnswerFailed("overflow", f"needs about {n_needed} tokens; the tier {tier} takes {profile.context_tokens(tier)}")
+    return await _ask(make_request(tier, item, skill, asker, profile, purpose), item, skill, asker, profile, gateway, spent)
+
+
+async def _answer_and_vote(
+    tier: str, item: Item, skill: Skill, asker: Asker, profile: Profile, gateway: Gateway, spent: Spent
+) -> tuple[dict[str, Any], str, datetime]:
+    """As answer_on; a skill that escalates on disagreement asks the tier's voters at the same time, and they have to agree."""
+    voters = profile.voters.get(tier, ()) if "disagreement" in skill.escalate_when else ()
+    asked = asyncio.gather(*(_vote(voter, item, skill, asker, profile, gateway, spent) for voter in voters))
+    try:
+        answered = await answer_on(tier, item, skill, asker, profile, gateway, spent)
+    finally:
+        votes = await asked  # they are paid, whatever became of the answer
+    agreements = [agreement(skill.output_schema, answered[0], vote)[0] for vote in votes if vote is not None]
+    if not is_accepted(agreements):
+        raise AnswerFailed("disagreement", f"{count_against(agreements)} of {len(agreements)} voters say something else than {tier}")
+    return answered
+
+
+async def _vote(
+    voter: Deployment, item: Item, skill: Skill, asker: Asker, profile: Profile, gateway: Gateway, spent: Spent
+) -> dict[str, Any] | None:
+    """Return a voter's answer; None when it has none that can be used: then it does not vote."""
+    request = make_request(voter.tier, item, skill, asker, profile, "vote")
+    request = replace(request, voter=voter.name, max_tokens=min(skill.limits.output_tokens, voter.max_output_tokens))
+    try:
+        return (await _ask(request, item, skill, asker, profile, gateway, spent))[0]
+    except (ProviderUnavailable, BudgetExhausted, WaitingForBatch, AnswerFailed):
+        return None
+
+
+async def _ask(
+    request: Request, item: Item, skill: Skill, asker: Asker, profile: Profile, gateway: Gateway, spent: Spent
+) -> tuple[dict[str, Any], str, datetime]:
+    n_needed, n_taken = n_tokens_needed(request), profile.context_tokens(request.pool)
+    if n_needed > n_taken:
+        raise AnswerFailed("overflow", f"needs about {n_needed} tokens; the tier {request.tier} takes {n_taken}")
     try:
         completion = await gateway.complete(request)
     except ItemRefused as refused:

@@ -19,7 +19,7 @@ answers, escalations. Source: Rubin, The Bayesian Bootstrap (1981), https://doi.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import cycle
 from typing import TYPE_CHECKING
@@ -62,24 +62,19 @@ class Reach:
     tiers: Mapping[str, tuple[str, ...]]
     max_tokens: Mapping[str, int]
     timeout_s: float
+    voters: Mapping[str, tuple[Deployment, ...]] = field(default_factory=dict)
+    """By tier: asked beside it. Past operations have their calls; without history they are counted in."""
 
     @classmethod
     def of(cls, skill: Skill, profile: Profile) -> "Reach":
         """Return those of a skill: an item goes up only if the skill escalates, and never to the same deployment again."""
         lanes = [lane for lane in skill.lanes if lane in TIERS]
         return cls(
-            {tier: _path(lanes[n:] if skill.escalate_when else [tier], profile) for n, tier in enumerate(lanes)},
+            {tier: profile.distinct(lanes[n:] if skill.escalate_when else [tier]) for n, tier in enumerate(lanes)},
             {tier: min(skill.limits.output_tokens, *(d.max_output_tokens for d in profile.deployments(tier))) for tier in lanes},
             skill.limits.timeout_s,
+            profile.voters if "disagreement" in skill.escalate_when else {},
         )
-
-
-def _path(lanes: Sequence[str], profile: Profile) -> tuple[str, ...]:
-    asked: list[str] = []
-    for tier in lanes:
-        if not any(profile.is_same(tier, earlier) for earlier in asked):
-            asked.append(tier)
-    return tuple(asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,15 +289,17 @@ def _bound(load: Load, reach: Reach, call_prices: Mapping[str, CallPrice], profi
     """Return what a tier's items cost when each is answered in full by one call, and at most."""
     most = 0.0
     for tier in reach.tiers[load.tier]:
-        bounds = []
-        for d in profile.deployments(tier):
+        bounds = {}
+        voters = reach.voters.get(tier, ())
+        for d in (*profile.deployments(tier), *voters):
             seconds = load.n_items * compute_s(d, reach.timeout_s, reach.timeout_s)
             n_output = load.n_items * reach.max_tokens[tier]
-            bounds.append(float(prices.upper_bound(d.model, int(load.input_tokens), n_output, seconds, at)))
-        most += ATTEMPTS_PER_REQUEST * max(bounds)
-    first = call_prices[load.tier]
-    expected = min(most, first.of(load.input_tokens, load.n_items * reach.max_tokens[load.tier]))
-    low = min(expected, first.of(load.input_tokens, 0))
+            bounds[d.name] = float(prices.upper_bound(d.model, int(load.input_tokens), n_output, seconds, at))
+        asked = max(bounds[d.name] for d in profile.deployments(tier)) + sum(bounds[d.name] for d in voters)
+        most += ATTEMPTS_PER_REQUEST * asked
+    firsts = [call_prices[load.tier], *(call_price([voter], prices, at) for voter in reach.voters.get(load.tier, ()))]
+    expected = min(most, sum(first.of(load.input_tokens, load.n_items * reach.max_tokens[load.tier]) for first in firsts))
+    low = min(expected, sum(first.of(load.input_tokens, 0) for first in firsts))
     return Estimate(load.tier, "worst_case", 0, Range(expected, low, most), {load.tier: float(load.n_items)})
 
 

@@ -20,7 +20,6 @@ from skillyard.lake.lake import Lake
 from skillyard.lake.read import scan
 from skillyard.lake.tables import LLM_CALLS
 from skillyard.profiles import Profile
-from skillyard.tiers import TIERS
 
 WINDOW = timedelta(days=180)
 """Older calls are not looked at."""
@@ -89,7 +88,7 @@ def load_history(
     current, older = _Sample(), _Sample()
     wanted = (
         (pc.field("skill") == skill)
-        & (pc.field("purpose") == "answer")
+        & pc.field("purpose").isin(["answer", "vote"])
         & (pc.field("usage_date") >= pa.scalar((at - WINDOW).date(), pa.date32()))
     )
     for batch in scan(lake, LLM_CALLS, COLUMNS, wanted):
@@ -125,7 +124,7 @@ def find_operations(rows: Iterable[Mapping[str, Any]], profile: Profile, prices:
 
     One that took a stored answer does not show what an answer costs; one without any answer is asked again in another run.
     """
-    served = {(d.tier, d.model) for tier in TIERS for d in profile.deployments(tier)}
+    served = {(d.tier, d.model) for deployments in profile.pools.values() for d in deployments}
     calls: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         calls.setdefault(row["operation_id"], []).append(row)

@@ -17,7 +17,7 @@ from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake
 from skillyard.lake.results import results_table
 from skillyard.lake.tables import Table
-from skillyard.profiles import Deployment, Profile
+from skillyard.profiles import Deployment, Profile, voter_pool
 from skillyard.running.limits import SHARD_ITEMS
 from skillyard.running.quote import Quote
 from skillyard.settings import Settings
@@ -179,9 +179,10 @@ def run_limits(settings: Settings, plan: RunPlan) -> Limits:
 def check_ready(skill: Skill, profile: Profile, prices: PriceBook) -> None:
     """Raise for a missing key or price of any tier a run of the skill may reach, before a call is made."""
     tiers = [lane for lane in skill.lanes if lane in TIERS]
-    profile.check_keys(tiers)
+    pools = tiers + [voter_pool(d.name) for tier in tiers if "disagreement" in skill.escalate_when for d in profile.voters.get(tier, ())]
+    profile.check_keys(pools)
     now = datetime.now(UTC)
-    for deployment in {d.name: d for tier in tiers for d in profile.deployments(tier)}.values():
+    for deployment in {d.name: d for pool in pools for d in profile.deployments(pool)}.values():
         _check_priced(deployment, prices, now)
 
 

@@ -128,7 +128,7 @@ class SkillSpec(Strict):
     input_unit: Literal["document", "page"]
     owner: Name
     tier: TierSpec = TierSpec()
-    escalate_when: list[Literal["schema_error", "failed_check", "refusal", "truncated", "overflow", "unavailable"]] = []
+    escalate_when: list[Literal["schema_error", "failed_check", "refusal", "truncated", "overflow", "unavailable", "disagreement"]] = []
     applies_to: AppliesToSpec
     limits: LimitsSpec
     output: OutputSpec
