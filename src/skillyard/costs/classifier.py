@@ -1,9 +1,9 @@
 """What the classifier of a skill cost, and what it saved: the cost is measured, the savings are modelled.
 
 An item that the classifier moved would have been answered by one call of the tier that it was moved from: its last answer's usage at the
-price of that tier's first deployment on that day. What it saved is that amount less what the item's answers cost, escalations and
-votes included, so an item that was moved up saves a negative amount. Two things are left out, both to the classifier's disadvantage: that a call on the
-cheaper tier may have failed and gone on to the next, and that answers of a higher tier may be better.
+price of that tier's first deployment on that day. What it saved is that amount less what the item's answers cost, escalations and votes
+included, so an item that was moved up saves a negative amount. Two things are left out, both to the classifier's disadvantage: that a
+call on the cheaper tier may have failed and gone on to the next, and that answers of a higher tier may be better.
 """
 
 from collections.abc import Iterator
