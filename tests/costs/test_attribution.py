@@ -100,6 +100,13 @@ def test_a_batch_call_is_billed_as_it_cost_beside_the_live_price_of_the_expert()
     assert (row["n_settled"], row["cost_usd"], row["baseline_usd"]) == (2, half + rows[1]["cost_usd"], 2 * rows[1]["cost_usd"])
 
 
+def test_what_is_not_an_answer_has_a_cost_and_no_baseline() -> None:
+    rows = [call(purpose=purpose) for purpose in ("answer", "routing", "vote", "audit")]
+    bill = bill_days(ledger(rows).to_batches(), BOOK, EXPERT)[DAY].to_pylist()
+    assert all(row["cost_usd"] > 0 for row in bill)
+    assert {row["purpose"] for row in bill if row["baseline_usd"]} == {"answer"}
+
+
 def test_the_table_is_written_once_and_never_again_for_the_same_ledger(settings: Settings, lake: Lake) -> None:
     publish(lake, "a", *[call(item_id=f"i{n}") for n in range(5)], call(day=NEXT, tier="expert"))
     publish(lake, "b", call(status="unknown", error_kind="timed_out"), call(status="cached"), call(status="failed", error_kind="http_500"))

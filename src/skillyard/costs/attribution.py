@@ -1,7 +1,7 @@
 """The daily bill: ``llm_calls`` grouped into ``cost_daily``, in decimals, a day at a time and the same however often it is done.
 
-Token and compute columns count settled calls, so that they are what ``cost_usd`` and ``baseline_usd`` pay for. ``baseline.py``
-says how the all-expert baseline is made.
+Token and compute columns count settled calls, so that they are what ``cost_usd`` pays for. ``baseline.py`` says how the all-expert
+baseline is made; it is that of answers alone, since without routing nobody would classify, vote or audit.
 """
 
 from collections import defaultdict
@@ -90,7 +90,8 @@ def _partial(calls: pa.Table, book: PriceBook, expert: str, at: datetime) -> _Pa
     measures["cost_usd"] = _only(settled, calls.column("cost_usd"))
     measures["unknown_reserved_usd"] = _only(unknown, calls.column("reserved_usd"))
     measures["saved_usd"] = calls.column("saved_usd")
-    measures["baseline_usd"] = _only(settled, cost_at(calls, book.rates(expert, at)))
+    is_answer = pc.equal(calls.column("purpose"), "answer")
+    measures["baseline_usd"] = _only(pc.and_(settled, is_answer), cost_at(calls, book.rates(expert, at)))
     keyed = calls.select(list(COST_DAILY.key))
     for name, values in measures.items():
         keyed = keyed.append_column(name, values)

@@ -1,6 +1,6 @@
 """What calls would cost at other prices: the same usage, another model, exact to the last place.
 
-The baseline of a day asks what its settled calls would have cost had each one gone to the expert tier's first deployment:
+The baseline of a day asks what its settled answers would have cost had each one gone to the expert tier's first deployment:
 the same tokens at that model's prices of the call's UTC day, each call rounded once, half-even, as its own cost was. An expert
 model priced by compute is charged for the seconds the call itself took. It is modelled: a better model writes other answers.
 """

@@ -41,7 +41,7 @@ class CostRow:
     saved_usd: Decimal
     """Measured: what the answers from the cache once cost."""
     baseline_usd: Decimal
-    """Modelled: the settled calls at the expert tier's prices."""
+    """Modelled: the settled answers at the expert tier's prices."""
 
     @property
     def routing_saved_usd(self) -> Decimal:

@@ -187,7 +187,11 @@ COST_DAILY = Table(
             required("cost_usd", MONEY, "settled cost"),
             required("unknown_reserved_usd", MONEY, "reserved by attempts whose outcome is not known; not part of cost_usd"),
             required("saved_usd", MONEY, "what the cached answers would have cost"),
-            required("baseline_usd", MONEY, "modelled: the settled calls with the same tokens at the expert tier's prices of their day"),
+            required(
+                "baseline_usd",
+                MONEY,
+                "modelled: settled answers with the same tokens at the expert tier's prices of their day; 0 for other purposes",
+            ),
         ]
     ),
     is_recomputed=True,
