@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # uv installs the lock in seconds; where it cannot (a mirror it does not know), pip does the same in a minute or two.
 INSTALL = { $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) 2> .venv/uv.log || $(BIN)/python -m pip install -qq $(1); }
-BENCHES := $(filter-out bench/figures.py bench/outcomes.py bench/ladders.py bench/policies.py bench/predictors.py bench/selection.py bench/staged.py,$(wildcard bench/*.py))
+BENCHES := $(shell grep -l __main__ bench/*.py)
 
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
