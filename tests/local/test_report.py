@@ -130,6 +130,16 @@ def test_the_modelled_bill_takes_every_call_on_its_tier_and_each_item_once_on_th
     assert modelled.saved_share == 1 - modelled.routed_usd / modelled.expert_usd
 
 
+def test_the_modelled_bill_counts_what_routing_asks_beside_and_no_audit(filled: Settings) -> None:
+    before = modelled_cost(filled, "hybrid")
+    later = AT.replace(hour=14)
+    more = [call(Usage(9, output_tokens=9), item_id="a", purpose=purpose, sent_at=later) for purpose in ("routing", "audit")]
+    append(Lake(filled.lake), LLM_CALLS, ledger(more), "more")
+    after = modelled_cost(filled, "hybrid")
+    asked = BOOK.cost("openai/gpt-6-luna", Usage(9, output_tokens=9), AT).usd
+    assert (after.n_calls, after.routed_usd, after.expert_usd) == (4, before.routed_usd + asked, before.expert_usd)
+
+
 def test_the_text_says_what_is_modelled_how_to_open_the_tables_and_n(filled: Settings) -> None:
     text = render(report_of(filled))
     folder = filled.lake.removeprefix("file://")

@@ -17,6 +17,8 @@ from skillyard.profiles import Profile, load_profile
 from skillyard.settings import Settings
 
 _ITEM = ("skill", "fingerprint", "item_id")
+_PURPOSES = ["answer", "routing", "vote"]
+"""What work takes: without audits and evals, which show how well it was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Modelled:
     routed_usd: Decimal
     """Every settled call at the price of its tier's model there."""
     expert_usd: Decimal
-    """Every item asked once, its last settled call, at the price of the expert's model there."""
+    """Every item asked once, its last settled answer, at the price of the expert's model there."""
 
     @property
     def saved_share(self) -> Decimal:
@@ -40,16 +42,17 @@ class Modelled:
 def modelled_cost(settings: Settings, profile_name: str) -> Modelled:
     """Return what all settled calls on the lake would have cost on a profile, with routing and without, at their days' prices."""
     book, profile = load_prices(settings), load_profile(profile_name, settings.include)
-    columns = [*_ITEM, "tier", "sent_at", "usage_date", *METERS.values()]
-    calls = read(Lake(settings.lake), LLM_CALLS.name, columns, pc.field("status") == "settled")
+    columns = [*_ITEM, "tier", "purpose", "sent_at", "usage_date", *METERS.values()]
+    where = (pc.field("status") == "settled") & pc.field("purpose").isin(_PURPOSES)
+    calls = read(Lake(settings.lake), LLM_CALLS.name, columns, where)
     priced = [_priced(of_day, book, profile, day) for day, of_day in by_day(LLM_CALLS, calls)]
     if not priced:
         return Modelled(profile.name, 0, 0, Decimal(0), Decimal(0))
     rows = pa.concat_tables(priced).sort_by("sent_at")
-    numbered = rows.append_column("number", pa.array(range(rows.num_rows)))
+    numbered = rows.append_column("number", pa.array(range(rows.num_rows))).filter(pc.equal(rows.column("purpose"), "answer"))
     last = numbered.group_by(list(_ITEM)).aggregate([("number", "max")]).column("number_max")
     routed, expert = pc.sum(rows.column("routed_usd")).as_py(), pc.sum(rows.column("expert_usd").take(last)).as_py()
-    return Modelled(profile.name, rows.num_rows, len(last), routed, expert)
+    return Modelled(profile.name, rows.num_rows, len(last), routed, expert or Decimal(0))
 
 
 def _priced(calls: pa.Table, book: PriceBook, profile: Profile, day: date) -> pa.Table:
