@@ -103,6 +103,11 @@ def test_recalibration_keeps_the_policy_of_a_skill_without_rows(trained: Router)
     assert set(router.policies) == {SKILL, "classify-letters"}
 
 
+def test_a_family_that_the_champion_does_not_know_waits_for_a_training(trained: Router) -> None:
+    rows = [replace(r, skill="tag-letters") for r in signal(50, seed=3)]
+    assert recalibrate(trained, rows, {"tag-letters": TRAITS[SKILL]}, TARGETS, NOW) is trained
+
+
 def test_a_skill_that_was_deleted_loses_its_policy(trained: Router) -> None:
     traits = {"classify-letters": TRAITS[SKILL]}
     other = [replace(r, skill="classify-letters") for r in signal(300, seed=3)]

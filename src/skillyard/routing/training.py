@@ -52,9 +52,11 @@ def recalibrate(
 ) -> Router:
     """Return the champion with calibration and thresholds of the rows given; a skill without rows keeps what it has.
 
-    Weights stay, and with them how far their differences can be trusted (the slopes): only levels are fitted anew.
+    Families that the champion does not know wait for a training: without rows of others it is returned as it is. Weights stay, and with them how far their differences can be trusted (the slopes): only levels are fitted anew.
     """
     known = [row for row in _known(rows, traits) if family_of(row.skill) in champion.families]
+    if not known:
+        return champion
     scores = Scores()
     for family, model in champion.families.items():
         scores |= _score(model, [row for row in known if family_of(row.skill) == family and split_of(row.group) != "replay"], traits)
