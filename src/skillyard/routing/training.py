@@ -52,7 +52,8 @@ def recalibrate(
 ) -> Router:
     """Return the champion with calibration and thresholds of the rows given; a skill without rows keeps what it has.
 
-    Families that the champion does not know wait for a training: without rows of others it is returned as it is. Weights stay, and with them how far their differences can be trusted (the slopes): only levels are fitted anew.
+    Weights stay, and with them how far their differences can be trusted (the slopes): only levels are fitted anew. Families that the
+    champion does not know wait for a training; without rows of others it is returned as it is.
     """
     known = [row for row in _known(rows, traits) if family_of(row.skill) in champion.families]
     if not known:
