@@ -20,13 +20,15 @@ from skillyard.lake.publish import append
 from skillyard.lake.read import read
 from skillyard.lake.tables import LLM_CALLS
 from skillyard.profiles import load_profile
-from skillyard.running.classify import Classifier
+from skillyard.running.classify import Classifier, why_off
+from skillyard.running.explain import explain_item
 from skillyard.running.pipeline import run_skill
 from skillyard.running.plan import plan_run
 from skillyard.running.publish import RunReport
 from skillyard.running.route import lane_shards, route_run
 from skillyard.running.runs import PlanRequest, RunPlan, Workspace
 from skillyard.settings import Settings
+from skillyard.skills import Catalogue
 from tests.conftest import ROOT
 from tests.costs.ledger import call, ledger
 from tests.running.lake_of import mails, publish_texts
@@ -192,8 +194,7 @@ def test_with_every_profile_a_request_of_any_text_may_be_sent(own: Settings, nam
 
 def test_tiers_of_the_same_model_are_nothing_to_choose_between(own: Settings) -> None:
     profile = load_profile("embedded", own.include, {})
-    classifier = Classifier(Workspace.open(own, SKILL), plan(own), profile, load_prices(own), datetime.now(UTC))
-    assert classifier.why_off() == "fast and expert ask the same model"
+    assert why_off(own, Catalogue(own.include).load(SKILL), profile, None, datetime.now(UTC)) == "fast and expert ask the same model"
 
 
 def test_the_quote_counts_one_more_call_for_each_item(own: Settings, simulator: Simulator) -> None:
@@ -212,6 +213,21 @@ def test_without_a_classifier_the_quote_has_none(own: Settings) -> None:
     set_classifier(own, "false")
     quote = plan(own).quote
     assert quote.classifier_usd == "0" and "classifier" not in quote.text
+
+
+def test_the_explanation_of_a_route_says_what_a_run_would_do_and_asks_nobody(own: Settings, simulator: Simulator) -> None:
+    assert explain_item(own, SKILL, "Dear team")["classifier"] == "asked in a run"
+    assert explain_item(own, SKILL, "Dear team", "standard")["classifier"] == "off: the first tier is given"
+    set_classifier(own, "false")
+    assert explain_item(own, SKILL, "Dear team")["classifier"] == "the skill has none"
+    assert simulator.calls() == []
+
+
+def test_after_the_deadline_nothing_is_asked(own: Settings, simulator: Simulator) -> None:
+    made = plan(own, deadline=datetime.now(UTC) - timedelta(minutes=1))
+    route_run(own, made.run_key)
+    assert all("not classified: the run's deadline has passed" in row["route_reason"] for row in routed(own, made))
+    assert simulator.calls() == []
 
 
 def test_nobody_is_asked_where_the_answer_changes_nothing(own: Settings, simulator: Simulator) -> None:

@@ -33,6 +33,7 @@ from skillyard.routing.classifier import (
 )
 from skillyard.routing.decide import Decision
 from skillyard.routing.features import extract_features
+from skillyard.routing.policy import SkillPolicy
 from skillyard.running.answer import n_tokens_needed
 from skillyard.running.decider import Decider
 from skillyard.running.estimate import Range, call_price
@@ -40,6 +41,8 @@ from skillyard.running.items import Item
 from skillyard.running.lease import renew_lease
 from skillyard.running.runs import RunPlan, Workspace, check_ready, run_limits, slug
 from skillyard.running.shard import MAX_IN_FLIGHT, finish_workers
+from skillyard.settings import Settings
+from skillyard.skills import Skill
 from skillyard.tiers import TIERS
 from skillyard.tokens import estimate_tokens
 
@@ -63,20 +66,6 @@ class Classifier:
     profile: Profile
     prices: PriceBook
     at: datetime
-
-    def why_off(self) -> str | None:
-        """Return why no item of the run is asked about although the skill has a classifier, or None."""
-        skill = self.space.skill
-        if self.plan.first_tier:
-            return "the first tier is given"
-        if self.profile.is_same(skill.tier_default, skill.tier_max):
-            return f"{skill.tier_default} and {skill.tier_max} ask the same model"
-        if skill.classifier == "always":
-            return None
-        balance = classifier_balance(self.space.settings, skill.name, (self.at - WINDOW).date())
-        if not balance.is_loss:
-            return None
-        return f"it cost ${balance.cost_usd:.4f} and saved ${balance.saved_usd:.4f} over {balance.n} items"
 
     def request(self, item_id: str, doc_id: str, text: str) -> Request:
         """Return what is asked about an item."""
@@ -126,6 +115,29 @@ class Classifier:
         return None
 
 
+def why_off(settings: Settings, skill: Skill, profile: Profile, first_tier: str | None, at: datetime) -> str | None:
+    """Return why no item of a run is asked about although the skill has a classifier, or None."""
+    if first_tier:
+        return "the first tier is given"
+    if profile.is_same(skill.tier_default, skill.tier_max):
+        return f"{skill.tier_default} and {skill.tier_max} ask the same model"
+    if skill.classifier == "always":
+        return None
+    balance = classifier_balance(settings, skill.name, (at - WINDOW).date())
+    if not balance.is_loss:
+        return None
+    return f"it cost ${balance.cost_usd:.4f} and saved ${balance.saved_usd:.4f} over {balance.n} items"
+
+
+def explain_classifier(settings: Settings, skill: Skill, profile: Profile, decider: Decider, decision: Decision) -> str:
+    """Return what a run would do about the classifier for an item with this decision, in words."""
+    if not skill.classifier:
+        return "the skill has none"
+    if off := why_off(settings, skill, profile, decider.first_tier, datetime.now(UTC)):
+        return f"off: {off}"
+    return "asked in a run" if is_unsure(decision, _policy(decider), skill.tier_max) else "not asked: the evidence is clear"
+
+
 def classify_items(
     classifier: Classifier, decider: Decider, decided: Iterable[Decided], say: Callable[[str], None] | None = None
 ) -> list[Decided]:
@@ -134,10 +146,10 @@ def classify_items(
     What was said of each item, and where it would have started, is kept on the lake beside the run.
     """
     rows = list(decided)
-    if off := classifier.why_off():
+    space, plan, skill = classifier.space, classifier.plan, classifier.space.skill
+    if off := why_off(space.settings, skill, classifier.profile, plan.first_tier, classifier.at):
         return [(row, replace(d, reason=f"{d.reason}; the classifier is off: {off}")) for row, d in rows]
-    router, skill = decider.champion.router, classifier.space.skill
-    policy = router.policies.get(skill.name) if router else None
+    policy = _policy(decider)
     unsure = [row for row, decision in rows if is_unsure(decision, policy, skill.tier_max)]
     if not unsure:
         return rows
@@ -146,6 +158,11 @@ def classify_items(
     moved = [(row, _apply(decider, row, decision, said.get(row["item_id"]))) for row, decision in rows]
     _keep(classifier, rows, moved, said)
     return moved
+
+
+def _policy(decider: Decider) -> SkillPolicy | None:
+    router = decider.champion.router
+    return router.policies.get(decider.skill) if router else None
 
 
 def _apply(decider: Decider, row: Row, decision: Decision, said: Classification | str | None) -> Decision:

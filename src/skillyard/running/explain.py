@@ -13,6 +13,7 @@ from skillyard.profiles import Profile, load_profile
 from skillyard.routing.decide import score_difficulty
 from skillyard.routing.features import Features, extract_features
 from skillyard.routing.model import family_of
+from skillyard.running.classify import explain_classifier
 from skillyard.running.decider import Decider
 from skillyard.running.estimate import mean_lengths
 from skillyard.running.history import load_history
@@ -40,6 +41,7 @@ def explain_item(settings: Settings, skill_name: str, item: str, first_tier: str
         "reason": decision.reason,
         "router_version": decision.router_version,
         "router": decider.champion.text,
+        "classifier": explain_classifier(settings, skill, profile, decider, decision),
         "tiers": _tiers(decider, features, text),
         "causes": score_difficulty(decider.traits, features)[1],
         "features": asdict(features),

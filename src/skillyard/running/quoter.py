@@ -16,7 +16,7 @@ from skillyard.gateway.request import Request, upper_bound
 from skillyard.gateway.state import ANSWERS, ATTEMPTS, reading
 from skillyard.profiles import Profile
 from skillyard.running.answer import make_request
-from skillyard.running.classify import Classifier
+from skillyard.running.classify import Classifier, why_off
 from skillyard.running.decider import Decider
 from skillyard.running.estimate import Load, Range, Reach, calibrate, duration_s, estimate, mean_lengths
 from skillyard.running.history import History, load_history
@@ -119,9 +119,10 @@ class Quoter:
 
     def _classifier_usd(self, by_tier: Mapping[str, list[Item]]) -> Range:
         """Return what asking the classifier about all these items would cost, a few more than those that turn out to be unsure."""
-        classifier = Classifier(self.space, self.plan, self.profile, self.prices, self.at)
-        if not self.space.skill.classifier or classifier.why_off():
+        space, plan, at = self.space, self.plan, self.at
+        if not space.skill.classifier or why_off(space.settings, space.skill, self.profile, plan.first_tier, at):
             return Range(0, 0, 0)
+        classifier = Classifier(space, plan, self.profile, self.prices, at)
         once = classifier.range_usd(item for own in by_tier.values() for item in own)
         return replace(once, high=once.high * ATTEMPTS_PER_REQUEST) if self.history.basis == "worst_case" else once
 
