@@ -1,7 +1,7 @@
 """Fit one family's model to evidence: for each tier a regularised logistic regression on the n-grams and features of its items.
 
-A quality between 0 and 1 counts as that share of a good answer, so a probability is the expected quality. The strength of regularisation
-is chosen for each tier by cross-validation whose folds never divide a group.
+A quality between 0 and 1 counts as that share of a good answer, so a probability is the expected quality. All tiers have the same
+strength of regularisation, because a decision compares them; it is chosen by cross-validation, whose folds never divide a group.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +20,14 @@ from skillyard.routing.ngrams import N_BUCKETS, REPEATED, hash_spans
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-STRENGTHS = (0.03, 0.1, 0.3, 1.0)
+STRENGTHS = (0.1, 0.3, 1.0)
 """Inverse strengths of regularisation, the strongest first."""
 N_FOLDS = 3
 MIN_TEXTS = 2
 """A span of fewer texts is not learned."""
 MIN_CLASS = 5.0
-"""With fewer good or fewer bad answers than this a tier gets a constant."""
-DENSE_SCALE = 0.1
+"""With fewer good or fewer bad answers than this, a tier gets a constant."""
+DENSE_SCALE = 0.2
 """Standard deviation of a dense feature beside blocks of length 1: the smaller, the stronger it is regularised."""
 
 
@@ -47,6 +47,23 @@ class Transform:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What one tier made of the rows that it answered."""
+
+    rows: Integers
+    quality: Floats
+    weight: Floats
+    """Of mean 1."""
+    folds: Integers
+
+    @property
+    def n_rarer(self) -> float:
+        """How many good answers there are, or how many bad ones: the fewer of the two."""
+        n_good = float(self.quality.sum())
+        return min(n_good, len(self.quality) - n_good)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TierFit:
     """A linear model of one tier on a transform's columns."""
 
@@ -59,7 +76,17 @@ def fit_family(rows: Sequence[Evidence], traits: Mapping[str, Traits], tiers: Se
     """Return the model of one family. ``traits`` by skill; each tier learns from the rows that it answered."""
     transform = learn_transform(rows, traits)
     matrix = to_matrix(transform, rows)
-    return export(transform, {tier: _fit_tier(rows, matrix, tier) for tier in tiers})
+    answers = {tier: _answers(rows, tier) for tier in tiers}
+    varied = [tier for tier in tiers if answers[tier].n_rarer >= MIN_CLASS]
+    losses = {tier: _cross_validate(matrix, answers[tier]) for tier in varied}
+    best = int(np.argmin(sum(losses.values(), np.zeros(len(STRENGTHS)))))
+    fits = {}
+    for tier in tiers:
+        if tier in varied:
+            fits[tier] = _fit_tier(matrix, answers[tier], STRENGTHS[best], float(losses[tier][best]))
+        else:
+            fits[tier] = _constant(answers[tier], matrix.shape[1])
+    return export(transform, fits)
 
 
 def export(transform: Transform, fits: Mapping[str, TierFit]) -> FamilyModel:
@@ -115,40 +142,45 @@ def _describe(rows: Sequence[Evidence], traits: Mapping[str, Traits]) -> Floats:
     return np.array([describe(traits[row.skill], extract_features(row.text, row.language)) for row in rows], float)
 
 
-def _fit_tier(rows: Sequence[Evidence], matrix: Any, tier: str) -> TierFit:
-    """Return one tier's model, of the rows that it answered."""
-    have = np.array([n for n, row in enumerate(rows) if tier in row.outcomes], int)
-    quality = np.array([rows[n].outcomes[tier].quality for n in have], float)
-    weight = np.array([rows[n].weight for n in have], float)
-    n_good = float(quality.sum())
-    if min(n_good, len(have) - n_good) < MIN_CLASS:
-        rate = (n_good + 1) / (len(have) + 2)
-        why = f"constant: {n_good:.0f} good of {len(have)} answers; {MIN_CLASS:.0f} good and {MIN_CLASS:.0f} bad ones are needed"
-        return TierFit(np.zeros(matrix.shape[1]), float(np.log(rate / (1 - rate))), {"n": len(have), "rate": rate, "why": why})
-    weight /= weight.mean()
-    folds = np.array([int(hash_share("strength", rows[n].group) * N_FOLDS) for n in have])
-    losses = _cross_validate(matrix[have], quality, weight, folds)
-    strength = STRENGTHS[int(np.argmin(losses))]
-    model = _logistic(strength).fit(*_halves(matrix[have], quality, weight))
-    metrics = {"n": len(have), "rate": float(np.average(quality, weights=weight)), "C": strength, "log_loss": float(min(losses))}
+def _answers(rows: Sequence[Evidence], tier: str) -> Answers:
+    have = [(n, row, row.outcomes[tier].quality) for n, row in enumerate(rows) if tier in row.outcomes]
+    weight = np.array([row.weight for _, row, _ in have], float)
+    return Answers(
+        rows=np.array([n for n, _, _ in have], int),
+        quality=np.array([quality for _, _, quality in have], float),
+        weight=weight / weight.mean() if have else weight,
+        folds=np.array([int(hash_share("strength", row.group) * N_FOLDS) for _, row, _ in have], int),
+    )
+
+
+def _constant(answers: Answers, n_columns: int) -> TierFit:
+    """Return a model that knows the tier's rate alone, one good and one bad answer added."""
+    n, n_good = len(answers.rows), float(answers.quality.sum())
+    rate = (n_good + 1) / (n + 2)
+    why = f"constant: {n_good:.0f} good of {n} answers; {MIN_CLASS:.0f} good and {MIN_CLASS:.0f} bad ones are needed"
+    return TierFit(np.zeros(n_columns), float(np.log(rate / (1 - rate))), {"n": n, "rate": rate, "why": why})
+
+
+def _fit_tier(matrix: Any, answers: Answers, strength: float, log_loss: float) -> TierFit:
+    model = _logistic(strength).fit(*_halves(matrix[answers.rows], answers.quality, answers.weight))
+    rate = float(np.average(answers.quality, weights=answers.weight))
+    metrics = {"n": len(answers.rows), "rate": rate, "C": strength, "log_loss": log_loss}
     return TierFit(model.coef_[0], float(model.intercept_[0]), metrics)
 
 
-def _cross_validate(matrix: Any, quality: Floats, weight: Floats, folds: Integers) -> Floats:
-    """Return the log loss on held-out folds, one for each of STRENGTHS."""
+def _cross_validate(matrix: Any, answers: Answers) -> Floats:
+    """Return the mean log loss on held-out folds, one for each of STRENGTHS."""
+    quality, weight = answers.quality, answers.weight
     losses = np.zeros(len(STRENGTHS))
-    for fold in np.unique(folds):
-        train, test = folds != fold, folds == fold
-        n_good = quality[train].sum()
-        if not 0 < n_good < train.sum():
+    for fold in np.unique(answers.folds):
+        train, test = answers.folds != fold, answers.folds == fold
+        if not 0 < quality[train].sum() < train.sum():
             continue
-        halves = _halves(matrix[train], quality[train], weight[train])
+        halves = _halves(matrix[answers.rows[train]], quality[train], weight[train])
         for n, strength in enumerate(STRENGTHS):
-            good = np.clip(_logistic(strength).fit(*halves).predict_proba(matrix[test])[:, 1], 1e-6, 1 - 1e-6)
-            surprise = -(quality[test] * np.log(good) + (1 - quality[test]) * np.log(1 - good))
-            losses[n] += float(weight[test] @ surprise)
-    made: Floats = losses / weight.sum()
-    return made
+            good = np.clip(_logistic(strength).fit(*halves).predict_proba(matrix[answers.rows[test]])[:, 1], 1e-6, 1 - 1e-6)
+            losses[n] -= weight[test] @ (quality[test] * np.log(good) + (1 - quality[test]) * np.log(1 - good))
+    return np.asarray(losses / weight.sum())
 
 
 def _halves(matrix: Any, quality: Floats, weight: Floats) -> tuple[Any, NDArray[np.bool_], Floats]:
@@ -164,4 +196,4 @@ def _halves(matrix: Any, quality: Floats, weight: Floats) -> tuple[Any, NDArray[
 def _logistic(strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=strength, tol=1e-3, max_iter=300)
+    return LogisticRegression(C=strength, max_iter=500)
