@@ -14,6 +14,7 @@ from skillyard.profiles import Deployment, Profile
 from skillyard.routing.votes import count_against, is_accepted
 from skillyard.running.items import Item
 from skillyard.running.runs import RunPlan
+from skillyard.running.voters import voters_of
 from skillyard.skills import OutputError, Skill, parse_output, run_checks
 from skillyard.skills.agreement import agreement
 from skillyard.tiers import TIERS
@@ -157,7 +158,7 @@ async def _answer_and_vote(
     tier: str, item: Item, skill: Skill, asker: Asker, profile: Profile, gateway: Gateway, spent: Spent
 ) -> tuple[dict[str, Any], str, datetime]:
     """As answer_on; a skill that escalates on disagreement asks the tier's voters at the same time, and they have to agree."""
-    voters = profile.voters.get(tier, ()) if "disagreement" in skill.escalate_when else ()
+    voters = voters_of(skill, profile).get(tier, ())
     asked = asyncio.gather(*(_vote(voter, item, skill, asker, profile, gateway, spent) for voter in voters))
     try:
         answered = await answer_on(tier, item, skill, asker, profile, gateway, spent)

@@ -1,6 +1,6 @@
 """The decision of a run, a quote and an explanation alike: the champion's, or that of declared traits when there is none to use."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from skillyard.routing.features import Features, extract_features
 from skillyard.running.estimate import CallPrice, call_price
 from skillyard.running.routers import Champion, champion
 from skillyard.running.runs import RunPlan, Workspace
+from skillyard.running.voters import voters_of
 from skillyard.skills import Skill
 from skillyard.tiers import TIERS
 from skillyard.tokens import estimate_tokens
@@ -28,7 +29,7 @@ class Decider:
     windows: Mapping[str, int]
     """By tier: context in tokens."""
     call_prices: Mapping[str, CallPrice]
-    """By tier that the skill may use."""
+    """By tier that the skill may use, its voters included."""
     output_tokens: Mapping[str, float]
     """By tier: the mean length of an answer, where it is known."""
     first_tier: str | None
@@ -46,7 +47,9 @@ class Decider:
         at: datetime,
     ) -> "Decider":
         """Read the champion once; it decides until this is thrown away."""
-        call_prices = {tier: call_price(profile.deployments(tier), prices, at) for tier in skill.lanes}
+        voters = voters_of(skill, profile)
+        asked = {tier: [profile.deployments(tier), *([voter] for voter in voters.get(tier, ()))] for tier in skill.lanes}
+        call_prices = {tier: _sum(call_price(one, prices, at) for one in each) for tier, each in asked.items()}
         windows = {tier: profile.context_tokens(tier) for tier in TIERS}
         return cls(champion(lake), skill.name, traits_of(skill, parameters), windows, call_prices, output_tokens, first_tier)
 
@@ -70,6 +73,12 @@ class Decider:
         return {
             tier: price.of(n_input, self.output_tokens.get(tier, self.traits.n_output_tokens)) for tier, price in self.call_prices.items()
         }
+
+
+def _sum(prices: Iterable[CallPrice]) -> CallPrice:
+    """Return the price of asking all of them: a tier and its voters."""
+    each = list(prices)
+    return CallPrice(sum(price.input_usd for price in each), sum(price.output_usd for price in each))
 
 
 def traits_of(skill: Skill, parameters: Mapping[str, Any]) -> Traits:

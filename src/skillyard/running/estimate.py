@@ -29,6 +29,7 @@ from skillyard.gateway.complete import ATTEMPTS_PER_REQUEST
 from skillyard.gateway.request import compute_s
 from skillyard.profiles import Deployment, Profile
 from skillyard.running.history import LEAST, History, Operation, Step
+from skillyard.running.voters import voters_of
 from skillyard.skills import Skill
 from skillyard.tiers import TIERS
 
@@ -73,7 +74,7 @@ class Reach:
             {tier: profile.distinct(lanes[n:] if skill.escalate_when else [tier]) for n, tier in enumerate(lanes)},
             {tier: min(skill.limits.output_tokens, *(d.max_output_tokens for d in profile.deployments(tier))) for tier in lanes},
             skill.limits.timeout_s,
-            profile.voters if "disagreement" in skill.escalate_when else {},
+            voters_of(skill, profile),
         )
 
 

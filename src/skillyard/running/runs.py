@@ -20,6 +20,7 @@ from skillyard.lake.tables import Table
 from skillyard.profiles import Deployment, Profile, voter_pool
 from skillyard.running.limits import SHARD_ITEMS
 from skillyard.running.quote import Quote
+from skillyard.running.voters import voters_of
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, Skill
 from skillyard.skills.teams import find_team, load_teams
@@ -179,7 +180,7 @@ def run_limits(settings: Settings, plan: RunPlan) -> Limits:
 def check_ready(skill: Skill, profile: Profile, prices: PriceBook) -> None:
     """Raise for a missing key or price of any tier a run of the skill may reach, before a call is made."""
     tiers = [lane for lane in skill.lanes if lane in TIERS]
-    pools = tiers + [voter_pool(d.name) for tier in tiers if "disagreement" in skill.escalate_when for d in profile.voters.get(tier, ())]
+    pools = tiers + [voter_pool(d.name) for voters in voters_of(skill, profile).values() for d in voters]
     profile.check_keys(pools)
     now = datetime.now(UTC)
     for deployment in {d.name: d for pool in pools for d in profile.deployments(pool)}.values():
