@@ -347,12 +347,10 @@ def report_cost(
     By skill, also what routing keeps of each skill's quality (estimate, 95 % interval, audited items, target, router) and its red flags.
     """
     from skillyard.costs.attribution import attribute
-    from skillyard.costs.flags import flag_day
     from skillyard.costs.report import cost_report
 
     settings, days = Settings.from_env(), _days(first, last)
     attribute(settings, *days)
-    flag_day(settings, days[1])
     report = cost_report(settings, *days, by)
     _print_rows(report.as_dicts() if as_json else report.bill_rows(), as_json)
     if report.quality_rows() and not as_json:
@@ -372,6 +370,30 @@ def show_flags(first: FirstDay = None, last: LastDay = None, as_json: AsJson = F
     _say(f"{len(flag_day(settings, days[1]))} red flags on {days[1]}")
     rows = read_flags(settings, *days)
     _print_rows(rows if as_json else [{name: row[name] for name in _FLAG_COLUMNS} for row in rows], as_json, {"message": 400})
+
+
+@cost_app.command("plan")
+def plan_cost(
+    last: LastDay = None,
+    out: Annotated[Path | None, typer.Option(help="Write the Markdown to this file, not to standard output.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the scaling plan of this installation, from the ledger and the audits of the last 30 days.
+
+    Per class of complexity: share, tiers, latency, cost and cache; what a month costs and would cost otherwise, with intervals; the quality
+    kept; red flags; what to change, in order of money saved; and what is not known yet, with the command that would tell.
+    """
+    from skillyard.costs.plan import make_plan
+    from skillyard.costs.plan_text import render
+
+    plan = make_plan(Settings.from_env(), _days(None, last)[1])
+    if out is not None:
+        out.write_text(render(plan), encoding="utf-8")
+        _say(f"written to {out}")
+    if as_json:
+        _print(plan, as_json)
+    elif out is None:
+        print(render(plan))
 
 
 @cost_app.command("endpoints")

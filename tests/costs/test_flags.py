@@ -39,7 +39,7 @@ COST = {"fast": Decimal(1), "standard": Decimal(4), "expert": Decimal(10)}
 def operation(*tiers: str, latency_s: float | None = 1.0, is_cached: bool = False, item_id: str = "item") -> Operation:
     """Return an operation that was asked on these tiers, the last of which answered."""
     costs = {tier: Decimal(0) if is_cached else COST[tier] for tier in tiers}
-    return Operation("tag-document", "f", item_id, costs, tiers[-1], is_cached, Decimal(0), latency_s)
+    return Operation("op", "tag-document", "f", item_id, item_id, costs, tiers[-1], is_cached, Decimal(0), latency_s)
 
 
 def of(*groups: tuple[int, Operation]) -> dict[str, Sequence[Operation]]:

@@ -6,7 +6,6 @@ from decimal import Decimal
 import pytest
 
 from skillyard.costs.attribution import attribute
-from skillyard.costs.flags import flag_day
 from skillyard.costs.report import COLUMN_OF, cost_report
 from skillyard.errors import ConfigError, UnknownName
 from skillyard.lake.lake import Lake
@@ -54,7 +53,6 @@ def test_by_skill_a_row_says_what_is_kept_of_its_quality_and_what_is_wrong(bille
         to_results(QUALITY_DAILY, [quality(0.5, 0.4, 0.6) | {"usage_date": DAY - timedelta(days=1)}]),
     )
     replace_partition(lake, QUALITY_DAILY, DAY, to_results(QUALITY_DAILY, [quality(0.8, 0.7, 0.9)]))
-    flag_day(billed, DAY)
     report = cost_report(billed, DAY, DAY, "skill")
     invoice, tagging, total = report.as_dicts()
     assert (tagging["retained"], tagging["retained_lower"], tagging["n_audited"], tagging["target"]) == (0.8, 0.7, 100, 0.95)

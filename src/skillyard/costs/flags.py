@@ -38,26 +38,32 @@ LEDGER_DAYS = 7
 """A week of calls: every weekday once, and enough of them for small installations."""
 AUDIT_DAYS = 30
 """Audits are few a night."""
+_KEY_ORDER = [(name, "ascending") for name in RED_FLAGS.key]
 _AUDITED = ["audit_id", "skill", "fingerprint", "item_id", "tier", "weight", "agreement", "cost_usd", "audited_at"]
 
 
 def flag_day(settings: Settings, day: date) -> list[Flag]:
-    """Compute the red flags as of the end of a day, make them its partition of ``red_flags``, and return them."""
+    """Find the red flags as of the end of a day, make them its partition of ``red_flags``, and return them."""
+    flags = find_flags(settings, day)
+    _publish(Lake(settings.lake), day, flags)
+    return flags
+
+
+def find_flags(settings: Settings, day: date) -> list[Flag]:
+    """Return the red flags as of the end of a day; nothing is written."""
     lake, first = Lake(settings.lake), day - timedelta(days=LEDGER_DAYS - 1)
     skills = by_skill(read_operations(lake, first, day))
-    tops = _highest_tiers(settings, skills)
-    flags = [
+    tops, since = _highest_tiers(settings, skills), day - timedelta(days=AUDIT_DAYS - 1)
+    return [
         *find_all_on_top(skills, tops),
         *find_expert_share(skills),
-        *find_classifier_cost({skill: classifier_balance(settings, skill, day - timedelta(days=AUDIT_DAYS - 1)) for skill in skills}),
+        *find_classifier_cost({skill: classifier_balance(settings, skill, since) for skill in skills}),
         *find_cached_high_complexity(skills, _hard_items(lake, skills)),
         *find_latency(skills, tops, _latencies(lake, tops, first, day)),
         *find_cheap_tier_fails(skills),
         *find_dominated(_newest_audits(lake, day)),
         *find_retention(newest_quality(lake, day)),
     ]
-    _publish(lake, day, flags)
-    return flags
 
 
 def read_flags(settings: Settings, first: date, last: date) -> list[dict[str, Any]]:
@@ -138,9 +144,10 @@ def _publish(lake: Lake, day: date, flags: Sequence[Flag]) -> None:
         }
         for flag in flags
     ]
-    table = pa.Table.from_pylist(rows, schema=RED_FLAGS.schema)
-    validate(lake, RED_FLAGS, table)
-    replace_partition(lake, RED_FLAGS, day, table)
+    table = pa.Table.from_pylist(rows, schema=RED_FLAGS.schema).sort_by(_KEY_ORDER)
+    if not table.equals(read(lake, RED_FLAGS.name, where=pc.field("usage_date") == day).sort_by(_KEY_ORDER)):
+        validate(lake, RED_FLAGS, table)
+        replace_partition(lake, RED_FLAGS, day, table)
 
 
 def _plain(value: object) -> str:

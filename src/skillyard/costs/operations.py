@@ -14,7 +14,7 @@ from skillyard.lake.read import scan
 from skillyard.lake.tables import LLM_CALLS, MONEY
 from skillyard.tiers import TIERS
 
-_KEY = ("skill", "fingerprint", "item_id", "operation_id", "tier")
+_KEY = ("skill", "fingerprint", "doc_id", "item_id", "operation_id", "tier")
 _COLUMNS = [*_KEY, "status", "lane", "latency_ms", "cost_usd", "saved_usd"]
 
 
@@ -22,8 +22,10 @@ _COLUMNS = [*_KEY, "status", "lane", "latency_ms", "cost_usd", "saved_usd"]
 class Operation:
     """One item that was answered, or asked for and not answered."""
 
+    operation_id: str
     skill: str
     fingerprint: str
+    doc_id: str
     item_id: str
     costs_usd: Mapping[str, Decimal]
     """By tier that was asked, the cheapest first."""
@@ -85,9 +87,7 @@ def _operation(steps: list[dict[str, Any]]) -> Operation:
     answered = [step for step in steps if step["n_settled"] or step["n_cached"]]
     is_timed = answered and not any(step["n_cached"] or step["n_untimed"] for step in steps)
     return Operation(
-        skill=steps[0]["skill"],
-        fingerprint=steps[0]["fingerprint"],
-        item_id=steps[0]["item_id"],
+        **{name: steps[0][name] for name in ("operation_id", "skill", "fingerprint", "doc_id", "item_id")},
         costs_usd={step["tier"]: step["cost_usd"] for step in steps},
         last_tier=answered[-1]["tier"] if answered else None,
         is_cached=bool(answered) and not answered[-1]["n_settled"],

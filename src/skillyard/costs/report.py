@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.costs.attribution import check_range
-from skillyard.costs.flags import newest_quality, read_flags
+from skillyard.costs.flags import find_flags, newest_quality
 from skillyard.costs.rules import ALL_SKILLS
 from skillyard.errors import UnknownName
 from skillyard.lake.lake import Lake
@@ -61,7 +61,7 @@ class QualityRow:
     target: float | None = None
     router_version: str | None = None
     red_flags: tuple[str, ...] = ()
-    """Of the last day."""
+    """As of the last day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,8 @@ def cost_report(settings: Settings, first: date, last: date, by: str) -> CostRep
 
 def _quality(settings: Settings, last: date) -> dict[str, QualityRow]:
     flags: dict[str, list[str]] = {}
-    for row in read_flags(settings, last, last):
-        flags.setdefault(row["skill"], []).append(row["flag"])
+    for flag in find_flags(settings, last):
+        flags.setdefault(flag.skill, []).append(flag.flag)
     audited = {row["skill"]: row for row in newest_quality(Lake(settings.lake), last)}
     names = ("retained", "retained_lower", "retained_upper", "n_audited", "target", "router_version")
     return {
