@@ -1,5 +1,8 @@
 """RouteOperator over a really planned run."""
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +31,20 @@ def test_it_writes_the_lanes_and_hands_on_how_many_shards_each_has(environment: 
     shards = RouteOperator(task_id="route", run_key=plan.run_key).execute(context)
     assert shards == {"fast": 0, "standard": 1, "expert": 0, "batch": 0}
     assert len(lane_shards(environment, plan.run_key, "standard")) == 1
+
+
+def test_the_task_asks_the_classifier_of_a_skill_that_has_one(
+    environment: Settings, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = replace(environment, include=shutil.copytree(environment.include, tmp_path / "include"))
+    monkeypatch.setenv("SKILLYARD_INCLUDE", str(own.include))
+    file = own.include / "skills" / "tag-document" / "skill.yaml"
+    file.write_text(f"{file.read_text()}routing: {{classifier: true}}\n")
+    publish_texts(own, mails(9))
+    plan = plan_run(own, PlanRequest("tag-document", "manual__1"))
+    context: Any = {}
+    shards = RouteOperator(task_id="route", run_key=plan.run_key).execute(context)
+    assert sum(shards.values()) > 1 and len(simulator.calls()) == 9
 
 
 def test_a_run_that_was_never_planned_fails_the_task_at_once(environment: Settings) -> None:

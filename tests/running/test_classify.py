@@ -26,17 +26,22 @@ from skillyard.running.pipeline import run_skill
 from skillyard.running.plan import plan_run
 from skillyard.running.publish import RunReport
 from skillyard.running.route import lane_shards, route_run
+from skillyard.running.routers import load_version, promote, save_version
 from skillyard.running.runs import PlanRequest, RunPlan, Workspace
+from skillyard.running.training import train_challenger
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue
+from skillyard.tiers import TIERS
 from tests.conftest import ROOT
 from tests.costs.ledger import call, ledger
+from tests.running.audits_of import publish_audit
 from tests.running.lake_of import mails, publish_texts
 from tests.simulator import Simulator
 
 SKILL = "tag-document"
 N = 24
 TODAY = datetime.now(UTC).date()
+NIGHT = datetime(2026, 3, 2, 2, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -228,6 +233,36 @@ def test_after_the_deadline_nothing_is_asked(own: Settings, simulator: Simulator
     route_run(own, made.run_key)
     assert all("not classified: the run's deadline has passed" in row["route_reason"] for row in routed(own, made))
     assert simulator.calls() == []
+
+
+def test_with_evidence_only_items_that_just_meet_the_target_are_asked_about_and_they_only_move_up(
+    own: Settings, simulator: Simulator
+) -> None:
+    audited = publish_texts(own, {f"old-{name}": f"{text} Old." for name, text in mails(100).items()})
+    publish_audit(own, SKILL, audited, {"fast": 0.99, "standard": 0.99, "expert": 1.0}, NIGHT)
+    version = train_challenger(own, NIGHT).challenger
+    assert version
+    use_threshold(own, version, 0.5)
+    clear = plan(own, limit=N)
+    route_run(own, clear.run_key)
+    assert simulator.calls() == [] and {row["tier"] for row in routed(own, clear)} == {"fast"}
+    use_threshold(own, version, 0.985)
+    unsure = plan(own, "r2", limit=2 * N)
+    route_run(own, unsure.run_key)
+    words = {word["item_id"]: word for word in kept(own, "r2")}
+    assert len(words) == len(simulator.calls()) == unsure.n_planned
+    assert all(TIERS.index(word["tier"]) >= TIERS.index(word["routed_tier"]) for word in words.values())
+    assert {word["tier"] for word in words.values() if word["complexity"] == "high"} == {"expert"}
+    assert {word["tier"] for word in words.values() if word["complexity"] == "low"} == {word["routed_tier"] for word in words.values()}
+
+
+def use_threshold(settings: Settings, version: str, threshold: float) -> None:
+    """Make a router the champion whose policy asks for so much of a perfect top tier."""
+    lake = Lake(settings.lake)
+    router = load_version(lake, version)
+    policy = replace(router.policies[SKILL], threshold=threshold, quality_top=1.0)
+    save_version(lake, replace(router, version=f"at-{threshold}", policies={SKILL: policy}))
+    promote(lake, f"at-{threshold}", "a test", "because", NIGHT)
 
 
 def test_nobody_is_asked_where_the_answer_changes_nothing(own: Settings, simulator: Simulator) -> None:
