@@ -7,6 +7,9 @@ from pathlib import Path
 
 from skillyard.errors import ConfigError
 
+AUDIT_SAMPLE, MOST_AUDITED = 40, 1000
+"""Results of a skill that an audit draws unless told otherwise, and the most it may be told."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -26,6 +29,8 @@ class Settings:
     """SQLAlchemy URL of the state store."""
     enabled: Path
     """The file that lists the skills which follow new documents by themselves."""
+    audit_sample: int = AUDIT_SAMPLE
+    """Results of a skill that its nightly audit draws; 0: no nightly audits."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
@@ -45,7 +50,14 @@ class Settings:
             profile=env.get("SKILLYARD_PROFILE") or "embedded",
             state=state,
             enabled=Path(env.get("SKILLYARD_ENABLED") or include / "enabled.yaml").resolve(),
+            audit_sample=_audit_sample(env.get("SKILLYARD_AUDIT_SAMPLE") or str(AUDIT_SAMPLE)),
         )
+
+
+def _audit_sample(text: str) -> int:
+    if not text.isdecimal() or int(text) > MOST_AUDITED:
+        raise ConfigError(f"SKILLYARD_AUDIT_SAMPLE is {text!r}: it has to be a number from 0 (no nightly audits) to {MOST_AUDITED}.")
+    return int(text)
 
 
 def as_url(location: str) -> str:

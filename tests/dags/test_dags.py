@@ -148,3 +148,17 @@ def test_a_parameter_may_not_take_the_name_of_a_field_of_the_form(include: Path,
     path.write_text(path.read_text().replace("  question:\n", "  limit:\n"))
     broken = load_dags(tmp_path / "airflow", include)["dags"]["skill.answer-question"]
     assert "parameters.limit" in broken["doc"]
+
+
+def test_what_follows_the_audits_runs_whatever_became_of_them_and_finish_says_so(loaded: dict[str, Any]) -> None:
+    dag = loaded["dags"]["quality_audit"]
+    tasks = dag["tasks"]
+    assert {name: task["upstream"] for name, task in tasks.items() if name != "finish"} == {
+        "list_skills": [],
+        "audit": ["list_skills"],
+        "recalibrate": ["audit"],
+        "measure": ["recalibrate"],
+        "flag": ["measure"],
+    }
+    assert {tasks[name]["rule"] for name in ("recalibrate", "measure", "flag")} == {"all_done"}
+    assert tasks["finish"]["rule"] == "none_failed" and set(tasks["finish"]["upstream"]) == set(tasks) - {"list_skills", "finish"}

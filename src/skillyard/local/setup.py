@@ -21,7 +21,7 @@ from skillyard.skills import Catalogue
 from skillyard.skills.enabled import load_enabled
 from skillyard.tiers import TIERS
 
-SCHEDULED = ("cost_attribution", "lake_maintenance", "router_training")
+SCHEDULED = ("cost_attribution", "lake_maintenance", "quality_audit", "router_training")
 """The DAGs that run by the clock."""
 
 

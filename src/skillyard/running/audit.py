@@ -29,11 +29,10 @@ from skillyard.running.estimate import call_price
 from skillyard.running.history import load_history
 from skillyard.running.lease import release_lease, take_lease
 from skillyard.running.ledger import drain_ledger
-from skillyard.running.limits import AUDIT_SAMPLE
 from skillyard.running.publish import cache_ttl
 from skillyard.running.quote import usd
 from skillyard.running.runs import Workspace, check_ready, cli_owner, run_lease
-from skillyard.settings import Settings
+from skillyard.settings import AUDIT_SAMPLE, Settings
 from skillyard.skills import Catalogue, Skill
 from skillyard.tiers import TIERS
 from skillyard.tokens import estimate_tokens

@@ -13,5 +13,3 @@ DEFAULT_APPROVAL_USD = Decimal(1)
 """For a team without approval_above_usd: a run without history whose bound is above this waits for a person."""
 APPROVAL_WAIT = timedelta(hours=24)
 """How long a run waits for that person, holding its lease; nobody's answer is a refusal."""
-AUDIT_SAMPLE, MOST_AUDITED = 40, 1000
-"""Results that a nightly audit draws of a skill unless asked for others, and the most it may be asked for."""
