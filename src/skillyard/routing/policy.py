@@ -69,7 +69,10 @@ class SkillPolicy:
 
     def choose(self, raw: Mapping[str, float], costs_usd: Mapping[str, float]) -> tuple[str, str]:
         """Return the tier to start on and why."""
-        expected = self.expected(raw, costs_usd)
+        return self.choose_from(self.expected(raw, costs_usd))
+
+    def choose_from(self, expected: Expected) -> tuple[str, str]:
+        """Return the tier to start on and why, from what each start is expected to end with."""
         top = self.tiers[-1]
         least = self.threshold * expected[top][0]
         tier = min((t for t in self.tiers if t == top or expected[t][0] >= least), key=lambda t: expected[t][1])

@@ -85,11 +85,11 @@ class Router:
             return Decision(allowed[-1], score, f"needs {n_needed} tokens, more than any allowed tier's window", self.version)
         if fitting != policy.tiers:
             policy = replace(policy, tiers=fitting)
-        tier, reason = policy.choose(raw, costs_usd)
+        expected = policy.expected(raw, costs_usd)
+        tier, reason = policy.choose_from(expected)
         if len(fitting) < len(allowed):
             reason += f"; {n_needed} tokens do not fit {', '.join(t for t in allowed if t not in fitting)}"
-        quality, cost = policy.expected(raw, costs_usd)[tier]
-        return Decision(tier, score, reason, self.version, quality, cost)
+        return Decision(tier, score, reason, self.version, *expected[tier])
 
 
 def save_router(router: Router) -> bytes:
