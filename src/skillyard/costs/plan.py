@@ -6,7 +6,7 @@ tokens, a month made of fewer days.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -110,7 +110,7 @@ def make_plan(settings: Settings, today: date) -> Plan:
         *cascade_changes(flags, min(LEDGER_DAYS, (today - first).days + 1)),
         *classifier_changes({name: classifier_balance(settings, name, first) for name in skills}),
         *batch_changes(repriced, factor),
-        *_tier_changes(settings, lake, skills, repriced, factor),
+        *_tier_changes(settings, skills, repriced, factor, today),
     ]
     return Plan(
         made_on=today,
@@ -198,9 +198,9 @@ def _projections(repriced: list[Repriced], factor: Decimal) -> tuple[Projection,
     )
 
 
-def _tier_changes(settings: Settings, lake: Lake, skills: Mapping[str, Skill], repriced: list[Repriced], factor: Decimal) -> list[Change]:
+def _tier_changes(settings: Settings, skills: Mapping[str, Skill], repriced: list[Repriced], factor: Decimal, today: date) -> list[Change]:
     """Return the changes of tier for the skills that the champion has proven nothing for."""
-    known, router = learnable(settings, datetime.now(UTC)), champion(lake).router
+    known, router = learnable(settings, datetime.combine(today, time.max, UTC)), champion(Lake(settings.lake)).router
     proven = {name for name, policy in router.policies.items() if policy.is_proven} if router else set()
     highest = {name: skill.lanes[-1] for name, skill in skills.items() if name not in proven}
     return tier_changes(known.rows, highest, known.targets, repriced, factor)
