@@ -1,0 +1,120 @@
+"""A skill's cases asked on its tiers: what is judged, paid, kept."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from skillyard.errors import ConfigError, RunLocked, UnknownName
+from skillyard.evals.run import EvalReport, eval_skill
+from skillyard.gateway.state import open_state
+from skillyard.lake.lake import Lake
+from skillyard.lake.read import read
+from skillyard.running.evidence import gather
+from skillyard.running.lease import take_lease
+from skillyard.running.runs import run_lease
+from skillyard.settings import Settings
+from skillyard.skills import Catalogue
+from skillyard.skills.cases import load_cases
+from tests.simulator import Simulator
+
+SKILL = "classify-urgency"
+
+
+@pytest.fixture
+def own(settings: Settings, simulator: Simulator, tmp_path: Path) -> Settings:
+    """An installation whose cases and budgets may be rewritten."""
+    return replace(settings, include=shutil.copytree(settings.include, tmp_path / "include"))
+
+
+def edit(path: Path, change: Mapping[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
+
+
+def expect(settings: Settings, assertion: Mapping[str, Any]) -> int:
+    """Let every case expect the same, and return how many there are."""
+    path = settings.include / "skills" / SKILL / "evals" / "cases.yaml"
+    cases = yaml.safe_load(path.read_text())["cases"]
+    edit(path, {"cases": [case | {"expect": {"level": assertion}} for case in cases]})
+    return len(cases)
+
+
+def labels(settings: Settings) -> list[str]:
+    return list(Catalogue(settings.include).load(SKILL).labels or {})
+
+
+def rates(report: EvalReport) -> dict[str, float]:
+    return report.pass_rates
+
+
+def test_every_case_is_asked_on_every_tier_and_each_verdict_is_a_row(own: Settings) -> None:
+    n_cases = expect(own, {"one_of": labels(own)})
+    report = eval_skill(own, SKILL)
+    assert (report.is_good, rates(report)) == (True, {"fast": 1.0, "standard": 1.0, "expert": 1.0})
+    rows = read(Lake(own.lake), "evals").to_pylist()
+    assert len(rows) == 3 * n_cases and {row["eval_id"] for row in rows} == {report.eval_id}
+    assert all(row["has_passed"] and row["is_right"] and row["cost_usd"] > 0 and row["model"] for row in rows)
+    assert {(r.source, len(r.outcomes)) for r in gather(own).rows} == {("eval", 3)}
+
+
+def test_a_wrong_answer_says_what_was_expected_and_the_tier_asked_decides(own: Settings) -> None:
+    expect(own, {"equals": "no such label"})
+    report = eval_skill(own, SKILL, "standard")
+    assert (report.is_good, report.decided_on, rates(report)) == (False, "standard", {"standard": 0.0})
+    assert all(v.has_passed and "expected equals 'no such label'" in (v.message or "") for v in report.verdicts)
+
+
+def test_an_answer_that_breaks_the_schema_has_not_passed(own: Settings, simulator: Simulator) -> None:
+    expect(own, {"one_of": labels(own)})
+    simulator.configure(models={"sim-fast": {"faults": {"breaks_schema": 1.0}}, "sim-standard": {"faults": {"refusal": 1.0}}})
+    report = eval_skill(own, SKILL)
+    said = {v.tier: (v.has_passed, v.is_right, (v.message or "").partition(":")[0]) for v in report.verdicts}
+    assert said == {"fast": (False, False, "schema_error"), "standard": (False, False, "refusal"), "expert": (True, True, "")}
+    assert not report.is_good, "the skill's default tier decides"
+
+
+def test_it_is_paid_once_by_the_owner_and_stands_in_the_ledger_as_an_eval(own: Settings, simulator: Simulator) -> None:
+    n_cases = expect(own, {"one_of": labels(own)})
+    first, second = eval_skill(own, SKILL, "fast"), eval_skill(own, SKILL, "fast")
+    calls = read(Lake(own.lake), "llm_calls").to_pylist()
+    assert sorted(c["status"] for c in calls) == ["cached"] * n_cases + ["settled"] * n_cases
+    assert {(c["purpose"], c["team"], c["skill"]) for c in calls} == {("eval", Catalogue(own.include).load(SKILL).owner, SKILL)}
+    assert sum((c["cost_usd"] for c in calls), Decimal(0)) == Decimal(simulator.bill()["total_usd"])
+    assert [v.cost_usd for v in first.verdicts] == [v.cost_usd for v in second.verdicts], "a row says what an answer costs, whoever paid"
+    assert all(v.latency_ms is None for v in second.verdicts)
+
+
+def test_a_budget_holds_and_what_was_not_asked_is_said(own: Settings) -> None:
+    owner = Catalogue(own.include).load(SKILL).owner
+    teams = yaml.safe_load((own.include / "teams.yaml").read_text())["teams"]
+    teams[owner]["budgets"] = [{"per": "day", "hard_usd": "0.000001"}]
+    edit(own.include / "teams.yaml", {"teams": teams})
+    report = eval_skill(own, SKILL, "fast")
+    assert not report.is_good and report.verdicts == ()
+    assert len(report.unasked) == len(load_cases(Catalogue(own.include).load(SKILL)))
+    assert all("the hard limit of $0.000001 is reached" in said for said in report.unasked)
+    assert read(Lake(own.lake), "evals").num_rows == 0
+
+
+def test_what_cannot_be_evaluated_is_refused_before_a_call(own: Settings, simulator: Simulator) -> None:
+    with pytest.raises(ConfigError, match="asks no model"):
+        eval_skill(own, "detect-language")
+    with pytest.raises(UnknownName, match="tier for classify-urgency"):
+        eval_skill(own, SKILL, "huge")
+    take_lease(open_state(own.state), run_lease(SKILL, own.lake), "airflow:somebody")
+    with pytest.raises(RunLocked):
+        eval_skill(own, SKILL)
+    assert simulator.calls() == []
+
+
+def test_an_eval_leaves_no_lease_behind(own: Settings) -> None:
+    began = datetime.now(UTC)
+    eval_skill(own, SKILL, "fast")
+    take_lease(open_state(own.state), run_lease(SKILL, own.lake), "airflow:somebody")
+    assert read(Lake(own.lake), "evals", ["evaluated_at"])["evaluated_at"].to_pylist()[0] >= began
