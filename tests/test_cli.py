@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Engine, insert, select
 
 from skillyard.cli import app, main
+from skillyard.costs.quality import quality_daily
 from skillyard.gateway.state import ANSWERS, open_state, reading
 from skillyard.settings import Settings
 from tests.conftest import ROOT
@@ -22,7 +23,8 @@ from tests.simulator import Simulator
 COMMANDS = [
     *("ingest", "run", "skills list", "skills show", "skills check", "skills eval", "route explain"),
     *("router train", "router replay", "router show", "router promote", "router rollback"),
-    *("cost report", "cost endpoints", "cost reconcile"),
+    *("quality audit", "quality report"),
+    *("cost report", "cost flags", "cost plan", "cost endpoints", "cost reconcile"),
     *("cache stats", "cache clear", "lake tables", "lake show", "airflow up", "airflow down", "airflow setup", "airflow demo"),
 ]
 
@@ -259,3 +261,23 @@ def test_route_explain_takes_a_text_or_a_file(
     assert explained["tier"] == "fast" and explained["features"]["language"] == "de" and "language" in explained["causes"]
     code, out, _ = call(capsys, monkeypatch, "route", "explain", "detect-language", "some text")
     assert code == 0 and "no model is asked" in out
+
+
+def test_a_skill_is_audited_and_its_quality_reported(
+    installed: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def data(*words: str) -> Any:
+        code, out, err = call(capsys, monkeypatch, *words, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    publish_texts(installed, mails(4))
+    data("run", "tag-document")
+    told, done = (data("quality", "audit", "tag-document", "--sample", "3", *more) for more in (["--dry-run"], []))
+    assert (told["state"], done["state"], done["n_audited"]) == ("dry_run", "done", 3) and 0 < float(done["cost_usd"]) < float(
+        told["cost_usd"]
+    )
+    assert data("quality", "report") == []
+    quality_daily(installed, datetime.now(UTC).date())
+    [row] = data("quality", "report")
+    assert (row["skill"], row["n_audited"], row["retained"], row["retained_upper"]) == ("tag-document", 3, 1.0, 1.0)

@@ -17,7 +17,7 @@ from uuid import uuid4
 import typer
 
 from skillyard.errors import ConfigError, SkillyardError, UnknownName
-from skillyard.settings import Settings
+from skillyard.settings import AUDIT_SAMPLE, MOST_AUDITED, Settings
 
 if TYPE_CHECKING:
     from skillyard.running.runs import RunPlan
@@ -31,6 +31,7 @@ app = typer.Typer(
 skills_app = typer.Typer(help="The catalogue of skills.", no_args_is_help=True)
 route_app = typer.Typer(help="Why an item goes to which tier.", no_args_is_help=True)
 router_app = typer.Typer(help="What decides where items start: its versions, training, replay.", no_args_is_help=True)
+quality_app = typer.Typer(help="What routing keeps of the highest tier's quality, measured.", no_args_is_help=True)
 cost_app = typer.Typer(help="What was spent, by whom, on what.", no_args_is_help=True)
 cache_app = typer.Typer(help="Answers that were paid: kept until they are published, then served again for a while.", no_args_is_help=True)
 lake_app = typer.Typer(help="The output tables.", no_args_is_help=True)
@@ -39,6 +40,7 @@ for name, sub in (
     ("skills", skills_app),
     ("route", route_app),
     ("router", router_app),
+    ("quality", quality_app),
     ("cost", cost_app),
     ("cache", cache_app),
     ("lake", lake_app),
@@ -333,6 +335,33 @@ def explain_route(
     from skillyard.running.explain import explain_item
 
     _print(explain_item(Settings.from_env(), skill, item, first_tier), as_json)
+
+
+@quality_app.command("audit")
+def audit_skill(
+    skill: SkillName,
+    sample: Annotated[
+        int, typer.Option(min=1, max=MOST_AUDITED, help="How many results, new ones first; those of earlier audits are left out.")
+    ] = AUDIT_SAMPLE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be asked and what it would cost; write nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a sample of a skill's results on every tier it may use, compare with the highest tier's answers, and keep what came of it.
+
+    The team that owns the skill pays, within its budgets. The night's quality_audit does this for every skill with results.
+    """
+    from skillyard.running.audit import audit
+
+    _print(audit(Settings.from_env(), skill, n=sample, is_dry_run=dry_run, say=_say), as_json)
+
+
+@quality_app.command("report")
+def report_quality(as_json: AsJson = False) -> None:
+    """Print each skill's retained quality with its bounds, as quality_audit last computed it."""
+    from skillyard.costs.flags import newest_quality
+    from skillyard.lake.lake import Lake
+
+    _print_rows(newest_quality(Lake(Settings.from_env().lake), datetime.now(UTC).date()), as_json)
 
 
 @cost_app.command("report")
