@@ -82,21 +82,15 @@ def kept(settings: Settings, run_id: str = "r1") -> list[dict[str, Any]]:
     return Lake(settings.lake).read_frame(f"{classified_folder(SKILL)}{run_id}.parquet").to_pylist()
 
 
-def lose_money(settings: Settings, n: int) -> None:
-    """Put a past on the lake in which the classifier was paid for n items and moved none."""
+def put_past(settings: Settings, n: int, routed_tier: str) -> None:
+    """Put n items on the lake that the classifier was paid for and that were answered on the fast tier, wherever they were routed."""
     names = [f"past-{number}" for number in range(n)]
-    same = {
-        "run_id": "past",
-        "complexity": "low",
-        "requires_auth": False,
-        "tools_needed": [],
-        "reasoning": "",
-        "classified_at": datetime.now(UTC),
-    }
-    rows = [same | {"item_id": name, "operation_id": name, "routed_tier": "fast", "tier": "fast"} for name in names]
+    said = {"complexity": "low", "requires_auth": False, "tools_needed": [], "reasoning": "", "classified_at": datetime.now(UTC)}
+    rows = [said | {"run_id": "past", "item_id": i, "operation_id": i, "routed_tier": routed_tier, "tier": "fast"} for i in names]
     lake = Lake(settings.lake)
     lake.write_frame(f"{classified_folder(SKILL)}past.parquet", pa.Table.from_pylist(rows, schema=CLASSIFIED))
-    append(lake, LLM_CALLS, ledger(call(operation_id=name, purpose="routing", day=TODAY) for name in names), "past")
+    calls = [call(operation_id=i, purpose=purpose, day=TODAY) for i in names for purpose in ("routing", "answer")]
+    append(lake, LLM_CALLS, ledger(calls), "past")
 
 
 def test_every_item_starts_where_its_complexity_says(own: Settings, simulator: Simulator) -> None:
@@ -272,16 +266,21 @@ def test_nobody_is_asked_where_the_answer_changes_nothing(own: Settings, simulat
     assert simulator.calls() == []
 
 
-@pytest.mark.parametrize(("n", "value", "is_asked"), [(250, "true", False), (250, "always", True), (150, "true", True)])
+@pytest.mark.parametrize(
+    ("n", "routed_tier", "value", "is_asked"),
+    [(250, "fast", "true", False), (250, "fast", "always", True), (150, "fast", "true", True), (250, "expert", "true", True)],
+    ids=["saves nothing", "always", "too few items to say", "saves enough"],
+)
 def test_a_classifier_that_costs_more_than_it_saves_is_off_unless_it_is_always_on(
-    own: Settings, simulator: Simulator, n: int, value: str, is_asked: bool
+    own: Settings, simulator: Simulator, n: int, routed_tier: str, value: str, is_asked: bool
 ) -> None:
     set_classifier(own, value)
-    lose_money(own, n)
+    put_past(own, n, routed_tier)
     made = plan(own)
     route_run(own, made.run_key)
-    said = "the classifier is off: it cost $0.0"
-    assert {said in row["route_reason"] for row in routed(own, made)} == {not is_asked}
+    reasons = [row["route_reason"] for row in routed(own, made)]
+    assert {f"saved $0.0000 over {n} items" in reason and "the classifier is off: it cost $0.0" in reason for reason in reasons} == {
+        not is_asked
+    }
     assert len(simulator.calls()) == (N if is_asked else 0)
-    if not is_asked:
-        assert f"saved $0.0000 over {n} items" in routed(own, made)[0]["route_reason"]
+    assert (made.quote.classifier_usd != "0") == is_asked

@@ -80,7 +80,7 @@ def _frames(lake: Lake, skill: str, since: date) -> Iterator[pa.Table]:
     began = datetime.combine(since, time(), UTC)
     for info in lake.storage.list(classified_folder(skill)):
         if info.modified_at >= began:
-            rows = lake.read_frame(info.key)
+            rows = lake.read_frame(info.key).select(["operation_id", "routed_tier", "tier", "classified_at"])
             yield rows.filter(pc.greater_equal(rows.column("classified_at"), pa.scalar(began, TIMESTAMP)))
 
 
