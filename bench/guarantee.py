@@ -5,11 +5,14 @@ policy to the whole population. Skills differ in how good the cheaper tiers are,
 overconfident, noise), in how items are sampled (evenly, or hard ones with another chance than the others), in whether items of one
 document are alike, and in checks that let bad answers pass. In one, starting everything on the fast tier keeps just under the target
 and the probabilities say nothing: all or nothing, the hardest case for a bound.
+
+With ``--data DIR`` the same of real models: the recorded items of each ladder of the routing benches are the population, scored out of
+fold. Draws share items then, and a few thousand items are no population: reported without a goal.
 """
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +34,7 @@ SIZES, N_SIZE_DRAWS = (100, 1000, 3000), 100
 """Held-out rows beside MAIN_SIZE, and how often each is drawn: for the savings."""
 MAIN_SIZE = 300
 N_FIT = 500
+N_FOLDS = 5
 TARGET = 0.95
 NOMINAL, OBSERVED = 0.05, 0.062
 COSTS_USD = np.array([0.001, 0.005, 0.02])
@@ -127,6 +131,31 @@ def populate(skill: Skill, seed: int) -> Population:
     return Population(items, items.served(), np.where(is_rare[:, 0], skill.rare_chance, 1.0), skill.per_document)
 
 
+def recorded(folder: Path) -> Iterator[tuple[str, Population]]:
+    """Yield the ladders of the routing benches, each item scored by a model that has not seen its question."""
+    from bench.ladders import LADDERS, load_case
+    from bench.outcomes import folds_of
+    from bench.predictors import text_and_traits
+
+    for ladder in LADDERS:
+        case = load_case(folder, ladder, N_FIT)
+        folds, fit = folds_of(case.groups, N_FOLDS), text_and_traits(case)
+        raw = np.zeros_like(case.good)
+        for fold in range(N_FOLDS):
+            raw[folds == fold] = fit(np.flatnonzero(folds != fold))[folds == fold]
+        ones = np.ones(len(case))
+        items = Outcomes(
+            tiers=TIERS if case.n_tiers == len(TIERS) else (TIERS[0], TIERS[-1]),
+            raw=raw,
+            passed=np.ones_like(raw, bool),
+            quality=case.good,
+            cost_usd=case.costs,
+            weight=ones,
+            group_starts=np.arange(len(case), dtype=np.int64),
+        )
+        yield case.name, Population(items, items.served(), ones, 1)
+
+
 def best_saving(population: Population) -> float:
     """Return the saving of the best threshold that keeps the target, by one who knows all outcomes."""
     policy = fit_policy("classify-things", TARGET, population.items, population.sample(100, np.random.default_rng(0)))
@@ -149,7 +178,9 @@ def measure(population: Population, n_held_out: int, n_draws: int, seed: Sequenc
 
 def main() -> int:
     """Draw, judge and report; 1 when a skill's policies keep too little too often."""
-    options = parser(__doc__).parse_args()
+    made = parser(__doc__)
+    made.add_argument("--data", type=Path, metavar="DIR", help="the folder of recorded outcomes, see bench/outcomes.py")
+    options = made.parse_args()
     n_draws, sizes = (N_QUICK, ()) if options.quick else (N_DRAWS, SIZES)
     limit = NOMINAL + 3 * (NOMINAL * (1 - NOMINAL) / n_draws) ** 0.5 if options.quick else OBSERVED
     began = time.perf_counter()
@@ -175,6 +206,11 @@ def main() -> int:
             bool(np.mean(shares) <= NOMINAL),
         ),
     )
+    for name, population in recorded(options.data) if options.data else ():
+        share, saving = measure(population, MAIN_SIZE, n_draws, [2026])
+        figures.append(Figure(f"recorded, {name}: keeps less than the target", 100 * share, "% of draws"))
+        figures.append(Figure(f"recorded, {name}: saved by who knows all outcomes", 100 * best_saving(population), "%"))
+        figures.append(Figure(f"recorded, {name}: saved, {MAIN_SIZE} held out", 100 * saving, "%"))
     took_s = time.perf_counter() - began
     workload = (
         f"{len(SKILLS)} skills of {N_ITEMS} items, {n_draws} draws each of {N_FIT} rows to fit and {MAIN_SIZE} held out, {took_s:.0f} s"
