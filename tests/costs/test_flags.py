@@ -50,7 +50,7 @@ def of(*groups: tuple[int, Operation]) -> dict[str, Sequence[Operation]]:
 def test_everything_on_the_top_tier_is_a_flag() -> None:
     (flag,) = find_all_on_top(of((LEAST_ITEMS, operation("expert"))), TOPS)
     assert (flag.flag, flag.skill, flag.value) == ("all_on_top", "tag-document", 1.0)
-    assert "started on expert" in flag.message and "skillyard audit tag-document" in flag.message
+    assert "started on expert" in flag.message and "skillyard quality audit tag-document" in flag.message
 
 
 def test_one_item_in_ten_below_the_top_or_too_few_items_are_none() -> None:
@@ -79,7 +79,7 @@ def test_three_calls_raise_no_flag() -> None:
 def test_a_classifier_that_costs_more_than_it_saves_is_a_flag_once_enough_items_say_so() -> None:
     loss, gain, few = Balance(ENOUGH, Decimal(3), Decimal(2)), Balance(ENOUGH, Decimal(2), Decimal(3)), Balance(3, Decimal(3), Decimal(0))
     (flag,) = find_classifier_cost({"a": loss, "b": gain, "c": few})
-    assert (flag.skill, flag.value, flag.bound) == ("a", 3.0, 2.0) and "routing.classifier" in flag.message
+    assert (flag.skill, flag.value, flag.bound) == ("a", 3.0, 2.0) and "take routing out" in flag.message
 
 
 def test_hard_items_answered_from_the_cache_are_a_flag_and_easy_ones_are_not() -> None:
@@ -179,18 +179,19 @@ def test_a_turned_range_is_refused(settings: Settings) -> None:
 
 
 def test_an_operation_is_all_that_was_asked_for_an_item_in_a_run(settings: Settings) -> None:
-    shared = {"operation_id": "op", "item_id": "item"}
+    shared = {"operation_id": "op", "item_id": "item", "doc_id": "item"}
     rows = [
         call(tier="fast", latency_ms=400, **shared),
         call(tier="fast", status="failed", **shared),
         call(tier="standard", latency_ms=600, **shared),
         call(tier="expert", purpose="audit", **shared),
+        call(tier="fast", purpose="vote", latency_ms=700, **shared),
         call(tier="fast", status="cached", operation_id="again", item_id="item"),
         call(tier="fast", status="unknown", operation_id="lost", item_id="lost"),
     ]
     append(Lake(settings.lake), LLM_CALLS, ledger(rows), "a")
     again, lost, op = read_operations(Lake(settings.lake), DAY, DAY)
     assert (list(op.costs_usd), op.first_tier, op.last_tier, op.latency_s) == (["fast", "standard"], "fast", "standard", 1.0)
-    assert op.cost_usd == rows[0]["cost_usd"] + rows[2]["cost_usd"]
+    assert op.cost_usd == rows[0]["cost_usd"] + rows[2]["cost_usd"] + rows[4]["cost_usd"]
     assert again.is_cached and again.cost_usd == 0 and again.saved_usd > 0 and again.latency_s is None
     assert lost.last_tier is None

@@ -171,7 +171,7 @@ def test_the_champions_policy_costs_what_its_first_tier_and_its_escalations_cost
 def test_what_is_wrong_and_what_is_missing_is_in_the_plan(plan: Plan) -> None:
     assert {"all_on_top", "expert_share"} <= {flag.flag for flag in plan.red_flags}
     commands = [missing.command for missing in plan.missing]
-    assert {"skillyard audit SKILL", "skillyard run SKILL --probe", "skillyard cost reconcile BILL"} == set(commands)
+    assert {"skillyard quality audit SKILL", "skillyard run SKILL --probe", "skillyard cost reconcile BILL"} == set(commands)
 
 
 def test_the_document_says_all_of_it(plan: Plan) -> None:

@@ -116,7 +116,7 @@ def classifier_changes(balances: Mapping[str, Balance]) -> list[Change]:
             balance.cost_usd - balance.saved_usd,
             "modelled",
             f"the classifier of {skill} cost ${balance.cost_usd:.6f} on {balance.n} items and saved ${balance.saved_usd:.6f}",
-            f"take routing.classifier out of include/skills/{skill}/skill.yaml",
+            f"take routing out of include/skills/{skill}/skill.yaml (cosmetic: true)",
         )
         for skill, balance in balances.items()
         if balance.is_loss
@@ -139,7 +139,7 @@ def tier_changes(
             on_top = sum((item.tier_usd[highest[skill]] for item in items), Decimal(0))
             saves = sum((item.today_usd for item in items), Decimal(0)) - on_top * Decimal(str(lower.cost_share))
             kept = f"keeps {lower.kept:.1%} of the quality of {skill} on {lower.n} items of evidence (target {targets[skill]:.0%})"
-            how = f"{lower.missing}: skillyard audit {skill}, then skillyard router train"
+            how = f"{lower.missing}: skillyard quality audit {skill}, then skillyard router train"
             changes.append(Change(skill, "tier", factor * saves, "modelled", f"{lower.tier} first {kept}", how))
     return changes
 

@@ -15,7 +15,7 @@ from skillyard.lake.tables import LLM_CALLS, MONEY
 from skillyard.tiers import TIERS
 
 _KEY = ("skill", "fingerprint", "doc_id", "item_id", "operation_id", "tier")
-_COLUMNS = [*_KEY, "status", "lane", "latency_ms", "cost_usd", "saved_usd"]
+_COLUMNS = [*_KEY, "purpose", "status", "lane", "latency_ms", "cost_usd", "saved_usd"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +28,14 @@ class Operation:
     doc_id: str
     item_id: str
     costs_usd: Mapping[str, Decimal]
-    """By tier that was asked, the cheapest first."""
+    """By tier that was asked, the cheapest first; its voters counted in."""
     last_tier: str | None
     """The tier of its last answer; None when no tier answered."""
     is_cached: bool
     """That answer was given again, not bought."""
     saved_usd: Decimal
     latency_s: float | None
-    """Of all its calls together; None when a batch or the cache answered one of them."""
+    """Of all its calls one after the other (voters are asked meanwhile); None when a batch or the cache answered one of them."""
 
     @property
     def first_tier(self) -> str:
@@ -50,7 +50,7 @@ class Operation:
 
 def read_operations(lake: Lake, first: date, last: date) -> list[Operation]:
     """Return the operations of the days from first to last; one whose calls lie on both sides of a midnight is one."""
-    where = (pc.field("purpose") == "answer") & (pc.field("usage_date") >= first) & (pc.field("usage_date") <= last)
+    where = pc.field("purpose").isin(["answer", "vote"]) & (pc.field("usage_date") >= first) & (pc.field("usage_date") <= last)
     parts = [_summed(_measured(pa.Table.from_batches([batch]))) for batch in scan(lake, LLM_CALLS, _COLUMNS, where)]
     if not parts:
         return []
@@ -62,13 +62,15 @@ def read_operations(lake: Lake, first: date, last: date) -> list[Operation]:
 
 def _measured(calls: pa.Table) -> pa.Table:
     """Return what is summed up of each call."""
-    settled, is_cached = pc.equal(calls.column("status"), "settled"), pc.equal(calls.column("status"), "cached")
+    is_answer = pc.equal(calls.column("purpose"), "answer")
+    settled, is_cached = (pc.and_(is_answer, pc.equal(calls.column("status"), status)) for status in ("settled", "cached"))
     is_timed = pc.and_(pc.equal(calls.column("lane"), "live"), calls.column("latency_ms").is_valid())
+    latency_ms = pc.if_else(pc.and_(is_answer, is_timed), calls.column("latency_ms"), 0)
     measures = {
         "n_settled": settled.cast(pa.int64()),
         "n_cached": is_cached.cast(pa.int64()),
         "n_untimed": pc.and_(settled, pc.invert(is_timed)).cast(pa.int64()),
-        "latency_ms": pc.fill_null(calls.column("latency_ms"), 0).cast(pa.int64()),
+        "latency_ms": latency_ms.cast(pa.int64()),
         "cost_usd": pc.fill_null(calls.column("cost_usd"), pa.scalar(Decimal(0), MONEY)),
         "saved_usd": calls.column("saved_usd"),
     }

@@ -210,7 +210,9 @@ def _missing(settings: Settings, lake: Lake, skills: Mapping[str, Skill], costs:
     audited, current = {row["skill"] for row in newest_quality(lake, today)}, champion(lake)
     unaudited = [name for name, skill in skills.items() if name not in audited and len(skill.lanes) > 1]
     if unaudited:
-        yield Missing(f"what routing keeps of the quality of {_listed(unaudited)}: no audit of {AUDIT_DAYS} days", "skillyard audit SKILL")
+        yield Missing(
+            f"what routing keeps of the quality of {_listed(unaudited)}: no audit of {AUDIT_DAYS} days", "skillyard quality audit SKILL"
+        )
     if current.problem:
         yield Missing(f"why the router cannot be used: {current.problem}", "skillyard router show")
     elif current.router is None:

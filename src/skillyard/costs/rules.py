@@ -64,7 +64,7 @@ def find_all_on_top(skills: Mapping[str, Sequence[Operation]], tops: Mapping[str
         if n_items >= LEAST_ITEMS and n_top >= ALL * n_items:
             message = (
                 f"{n_top} of {n_items} items of {skill} started on {top}, its dearest tier: routing saves nothing. Audit it until a "
-                f"cheaper tier is proven good enough: skillyard audit {skill}"
+                f"cheaper tier is proven good enough: skillyard quality audit {skill}"
             )
             flags.append(Flag("all_on_top", skill, message, n_top / n_items, ALL, {"n_items": n_items, "n_on_top": n_top, "tier": top}))
     return flags
@@ -93,7 +93,7 @@ def find_classifier_cost(balances: Mapping[str, Balance]) -> list[Flag]:
         if balance.is_loss:
             message = (
                 f"the classifier of {skill} cost ${balance.cost_usd:.6f} on {balance.n} items and saved ${balance.saved_usd:.6f}: "
-                "take routing.classifier out of its skill.yaml"
+                "it switches itself off unless its skill.yaml says always; take routing out of there (cosmetic: true)"
             )
             numbers = {"n_items": balance.n, "cost_usd": balance.cost_usd, "saved_usd": balance.saved_usd}
             flags.append(Flag("classifier_cost", skill, message, float(balance.cost_usd), float(balance.saved_usd), numbers))
@@ -219,7 +219,11 @@ def find_retention(rows: Iterable[Row]) -> list[Flag]:
             continue
         is_missed = row["retained_upper"] < row["target"]
         said = "misses its target" if is_missed else "is not proven to keep its target"
-        advice = "train on the audits that show it: skillyard router train" if is_missed else f"audit more: skillyard audit {row['skill']}"
+        advice = (
+            "train on the audits that show it: skillyard router train"
+            if is_missed
+            else f"audit more: skillyard quality audit {row['skill']}"
+        )
         message = (
             f"{row['skill']} {said}: it keeps {row['retained']:.1%} [{row['retained_lower']:.1%}, {row['retained_upper']:.1%}] of "
             f"its highest tier's quality on {row['n_audited']} audited items, the target is {row['target']:.0%}. To do: {advice}"
