@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from skillyard.errors import SkillyardError
@@ -73,17 +74,21 @@ def classifier_messages(task: str, text: str) -> list[dict[str, str]]:
 
 def read_classification(content: str) -> Classification:
     """Return what a reply says; NotClassified when it does not keep to the schema."""
-    from jsonschema import ValidationError, validate
-
     try:
         value = json.loads(content[content.find("{") : content.rfind("}") + 1])
-        validate(value, SCHEMA)
     except (ValueError, RecursionError):
         raise NotClassified("the reply is not JSON") from None
-    except ValidationError as error:
-        raise NotClassified(f"the reply breaks the schema: {error.message[:MOST_CHARS]}") from None
+    if error := next(_validator().iter_errors(value), None):
+        raise NotClassified(f"the reply breaks the schema: {error.message[:MOST_CHARS]}")
     tools = tuple(tool[:MOST_CHARS] for tool in value["tools_needed"][:MOST_TOOLS])
     return Classification(value["complexity"], value["requires_auth"], tools, value["reasoning"][:MOST_CHARS])
+
+
+@cache
+def _validator() -> Any:
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(SCHEMA)
 
 
 def is_unsure(decision: Decision, policy: SkillPolicy | None, tier_max: str) -> bool:
