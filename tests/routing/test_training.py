@@ -114,6 +114,18 @@ def test_a_skill_that_was_deleted_loses_its_policy(trained: Router) -> None:
     assert set(recalibrate(trained, other, traits, TARGETS, NOW).policies) == {"classify-letters"}
 
 
+def test_rows_that_the_highest_tier_did_not_answer_do_not_hide_those_that_it_did(trained: Router) -> None:
+    cases = [replace(r, source="eval", outcomes={"fast": r.outcomes["fast"]}) for r in signal(4000, seed=4)]
+    router = recalibrate(trained, [*signal(2500), *cases], TRAITS, TARGETS, NOW)
+    assert router.policies[SKILL].tiers == ("fast", "standard", "expert")
+    assert router.policies[SKILL].n_calibrate == trained.policies[SKILL].n_calibrate
+
+
+def test_a_skill_whose_highest_tier_never_answered_has_no_policy() -> None:
+    rows = [replace(r, outcomes={t: o for t, o in r.outcomes.items() if t != "expert"}) for r in signal(300)]
+    assert train(rows, TRAITS, TARGETS, None, NOW).policies == {}
+
+
 def test_evidence_of_unknown_skills_alone_teaches_nothing() -> None:
     with pytest.raises(EvidenceError, match="not in the catalogue \\(classify-things\\)"):
         train(signal(10), {}, {}, None, NOW)

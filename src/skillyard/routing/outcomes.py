@@ -48,9 +48,10 @@ class Outcomes:
 
 
 def tiers_of(rows: Sequence[Evidence], tier_max: str) -> tuple[str, ...]:
-    """Return the tiers up to ``tier_max`` that answered at least half of a skill's rows, the cheapest first."""
-    allowed = TIERS[: TIERS.index(tier_max) + 1]
-    return tuple(tier for tier in allowed if 2 * sum(tier in row.outcomes for row in rows) >= max(len(rows), 1))
+    """Return the tiers, cheapest first, that answered at least half of the rows which ``tier_max`` answered; none if it answered none."""
+    compared = [row for row in rows if tier_max in row.outcomes]
+    allowed = TIERS[: TIERS.index(tier_max) + 1] if compared else ()
+    return tuple(tier for tier in allowed if 2 * sum(tier in row.outcomes for row in compared) >= len(compared))
 
 
 def replayable(rows: Iterable[Evidence], tiers: Sequence[str]) -> list[Evidence]:
