@@ -1,6 +1,7 @@
 """The classifier in a run: what it costs, what it moves, when it is not asked."""
 
 import shutil
+import time
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -36,6 +37,7 @@ from tests.conftest import ROOT
 from tests.costs.ledger import call, ledger
 from tests.running.audits_of import publish_audit
 from tests.running.lake_of import mails, publish_texts
+from tests.running.trials import in_flight, start
 from tests.simulator import Simulator
 
 SKILL = "tag-document"
@@ -125,6 +127,21 @@ def test_a_cleared_route_task_asks_nothing_again_and_decides_the_same(own: Setti
     before = routed(own, made)
     route_run(own, made.run_key)
     assert routed(own, made) == before and len(simulator.calls()) == N and len(kept(own)) == N
+
+
+def test_a_route_task_that_is_killed_pays_again_only_for_what_was_in_flight(own: Settings, simulator: Simulator) -> None:
+    simulator.configure(latency={"kind": "uniform", "low_ms": 50, "high_ms": 3000})
+    made = plan(own, dag_id=f"skill.{SKILL}")
+    task = start(route_run, own, made.run_key)
+    while sum(call["answered_at"] is not None for call in simulator.calls()) < N // 3:
+        time.sleep(0.02)
+    at = time.time()
+    task.kill()
+    task.join()
+    lost, _ = in_flight(own, simulator, task.pid or 0, at)
+    route_run(own, made.run_key)
+    assert len(kept(own)) == N and 0 < len(lost) < N
+    assert N < len(simulator.calls()) <= N + len(lost)
 
 
 def test_a_stored_word_of_the_classifier_is_not_taken_for_an_answer_by_the_quote(own: Settings) -> None:
