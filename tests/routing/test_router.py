@@ -27,7 +27,7 @@ HARD = "ambiguous"
 
 def family() -> FamilyModel:
     """Return a model that finds every text good on every tier, but one with the word HARD bad on fast."""
-    of_the_word = np.setdiff1d(hash_spans(HARD)[0], hash_spans("")[0])
+    of_the_word = np.setdiff1d(hash_spans(HARD), hash_spans(""))
     spans = np.zeros((N_BUCKETS, 4), np.float32)
     spans[of_the_word] = [-5.0, 0.0, 0.0, 1.0]
     return FamilyModel(TIERS, spans, np.zeros((len(DENSE), 3)), {SKILL: (4.0, 4.0, 5.0)}, (0.0, 0.0, 0.0), {"fast": {"n": 412}})

@@ -77,6 +77,8 @@ def _has_table(head: str) -> bool:
 
 def _count_options(head: str) -> int:
     """Return how many of A, B, C … begin a line, as "A.", "A)" or "(A)"; one alone is no choice."""
+    if "\nB" not in head and "\n(B" not in head:
+        return 0
     lines = "\n" + head
     for n, letter in enumerate(_OPTION_LETTERS):
         if f"\n{letter}." not in lines and f"\n{letter})" not in lines and f"\n({letter})" not in lines:

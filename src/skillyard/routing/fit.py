@@ -20,15 +20,15 @@ from skillyard.routing.ngrams import N_BUCKETS, REPEATED, hash_spans
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-STRENGTHS = (0.1, 0.3, 1.0)
+STRENGTHS = (0.3, 1.0, 3.0)
 """Inverse strengths of regularisation, the strongest first."""
 N_FOLDS = 3
 MIN_TEXTS = 2
 """A span of fewer texts is not learned."""
 MIN_CLASS = 5.0
 """With fewer good or fewer bad answers than this, a tier gets a constant."""
-DENSE_SCALE = 0.2
-"""Standard deviation of a dense feature beside blocks of length 1: the smaller, the stronger it is regularised."""
+DENSE_SCALE = 0.12
+"""Standard deviation of a dense feature beside spans of length 1 together: the smaller, the stronger it is regularised."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,7 +110,7 @@ def export(transform: Transform, fits: Mapping[str, TierFit]) -> FamilyModel:
 
 def learn_transform(rows: Sequence[Evidence], traits: Mapping[str, Traits]) -> Transform:
     """Return which spans these rows make known, and how their features vary."""
-    spans = [np.unique(hash_spans(row.text)[0]) for row in rows]
+    spans = [np.unique(hash_spans(row.text)) for row in rows]
     counts = np.bincount(np.concatenate(spans), minlength=N_BUCKETS)
     counts[REPEATED] = 0
     idf = np.where(counts >= MIN_TEXTS, 1 + np.log((1 + len(rows)) / (1 + counts)), 0.0)
@@ -125,13 +125,12 @@ def to_matrix(transform: Transform, rows: Sequence[Evidence]) -> Any:
     from scipy import sparse
 
     spans = [hash_spans(row.text) for row in rows]
-    buckets = np.concatenate([own for own, _ in spans])
-    ends = np.cumsum([len(own) for own, _ in spans])
+    buckets = np.concatenate(spans)
+    ends = np.cumsum([len(own) for own in spans])
     begins = np.array([0, *ends[:-1]])
     weights = transform.idf[buckets]
-    blocks = np.concatenate([begin + np.array(own) for begin, (_, own) in zip(begins, spans, strict=True)])
-    lengths = np.sqrt(np.add.reduceat(weights**2, blocks))
-    weights /= np.repeat(np.where(lengths > 0, lengths, 1.0), np.diff([*blocks, len(buckets)]))
+    lengths = np.sqrt(np.add.reduceat(weights**2, begins))
+    weights /= np.repeat(np.where(lengths > 0, lengths, 1.0), ends - begins)
     terms = sparse.csr_matrix((weights, buckets, [0, *ends]), shape=(len(rows), N_BUCKETS))[:, transform.known]
     dense = (_describe(rows, transform.traits) - transform.means) / transform.scales
     skills = [[float(row.skill == skill) for skill in transform.skills] for row in rows]

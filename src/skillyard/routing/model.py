@@ -28,7 +28,7 @@ DENSE = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FamilyModel:
-    """Scores are logits: Σ weights of an item's spans over the length of each block, plus dense features, plus the skill's own level."""
+    """Scores are logits: the weights of an item's spans by the length of their vector, its dense features, and the skill's own level."""
 
     tiers: tuple[str, ...]
     spans: NDArray[np.float32]
@@ -49,13 +49,11 @@ class FamilyModel:
 
     def decision(self, skill: str, traits: Traits, features: Features, text: str) -> list[float]:
         """Return the logits, one per tier."""
-        buckets, blocks = hash_spans(text)
-        logits: list[float] = (np.array(describe(traits, features)) @ self.dense).tolist()
-        for *sums, square in np.add.reduceat(self.spans.take(buckets, axis=0), blocks, axis=0).tolist():
-            length = math.sqrt(square) or 1.0
-            logits = [z + total / length for z, total in zip(logits, sums, strict=True)]
+        *sums, square = np.add.reduceat(self.spans.take(hash_spans(text), axis=0), [0], axis=0)[0].tolist()
+        length = math.sqrt(square) or 1.0
+        dense = (np.array(describe(traits, features)) @ self.dense).tolist()
         level = self.levels.get(skill, self.level)
-        return [z + own for z, own in zip(logits, level, strict=True)]
+        return [total / length + own + base for total, own, base in zip(sums, dense, level, strict=True)]
 
 
 def family_of(skill: str) -> str:

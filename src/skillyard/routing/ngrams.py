@@ -14,11 +14,11 @@ from skillyard.routing.features import TEXT_CAP
 N_BITS = 18
 N_BUCKETS = 1 << N_BITS
 REPEATED = 0
-"""The bucket of a span that its block had before: it counts for nothing, so each span counts once."""
+"""The bucket of a span that the text had before: it counts for nothing, so each span counts once."""
 N_CHARACTERS = 4
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 _FIRST, _LAST = " \x02 ", " \x03 "
-"""Begin and end of a text: no block is ever empty."""
+"""Begin and end of a text: words of their own, so that the first and the last word of a text are pairs as well."""
 _BASE = 0x9E3779B97F4A7C15
 _MULTIPLIER = 0xBF58476D1CE4E5B9
 _MODULUS = 1 << 64
@@ -37,20 +37,19 @@ _POWERS = _powers(_BASE, 1, _LONGEST)
 _INVERSES = _powers(pow(_BASE, -1, _MODULUS), _MULTIPLIER, _LONGEST)
 
 
-def hash_spans(text: str) -> tuple[NDArray[np.int64], list[int]]:
-    """Return the buckets of the words, then of the pairs, then of the characters, each block sorted; and where each block begins."""
+def hash_spans(text: str) -> NDArray[np.int64]:
+    """Return the buckets of a text's words, pairs and characters, sorted; at least one, and REPEATED for each that came before."""
     joined = _FIRST + " ".join(_TOKEN.findall(text[:TEXT_CAP].lower()[:TEXT_CAP])) + _LAST
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
     n = len(codes)
     sums = np.zeros(n + 1, np.uint64)
-    np.cumsum(codes * _POWERS[:n], out=sums[1:])
+    np.add.accumulate(codes * _POWERS[:n], out=sums[1:])
     spaces = (codes == 32).nonzero()[0]
     starts, inverses = sums.take(spaces), _INVERSES.take(spaces)
-    parts = [(starts[1:] - starts[:-1]) * inverses[:-1], (starts[2:] - starts[:-2]) * inverses[:-2]]
-    parts.append((sums[N_CHARACTERS:] - sums[:-N_CHARACTERS]) * _INVERSES[: n + 1 - N_CHARACTERS])
-    buckets = (np.concatenate(parts) >> _SHIFT).view(np.int64)
-    blocks = [0, len(spaces) - 1, 2 * len(spaces) - 3]
-    for begin, end in zip(blocks, [*blocks[1:], len(buckets)], strict=True):
-        buckets[begin:end].sort()
+    words = (starts[1:] - starts[:-1]) * inverses[:-1]
+    pairs = (starts[2:] - starts[:-2]) * inverses[:-2]
+    characters = (sums[N_CHARACTERS:] - sums[:-N_CHARACTERS]) * _INVERSES[: n + 1 - N_CHARACTERS]
+    buckets = (np.concatenate([words, pairs, characters]) >> _SHIFT).view(np.int64)
+    buckets.sort()
     buckets[1:] *= buckets[1:] != buckets[:-1]
-    return buckets, blocks
+    return buckets
