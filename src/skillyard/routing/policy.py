@@ -86,7 +86,7 @@ def cascade(good: Sequence[Number], pass_rates: Sequence[float], costs: Sequence
     """
     ends: list[tuple[Number, Number]] = []
     quality = cost = good[0] * 0.0
-    for is_good, rate, price in zip(reversed(good), reversed(pass_rates), reversed(costs), strict=True):
+    for is_good, rate, price in zip(good[::-1], pass_rates[::-1], costs[::-1], strict=True):
         fails = 1 - (rate + is_good + abs(rate - is_good)) / 2  # the larger of the two, for floats and arrays alike
         quality, cost = is_good + fails * quality, price + fails * cost
         ends.append((quality, cost))
@@ -155,6 +155,6 @@ def choose_threshold(policy: SkillPolicy, held_out: Outcomes) -> SkillPolicy:
 
 def _calibrated(p: float, slope: float, intercept: float) -> float:
     """As calibrated() for one number, many times as fast."""
-    p = min(max(p, EDGE), 1 - EDGE)
-    odds = min(max(slope * math.log(p / (1 - p)) + intercept, -MOST_LOGIT), MOST_LOGIT)
-    return 1 / (1 + math.exp(-odds))
+    p = EDGE if p < EDGE else 1 - EDGE if p > 1 - EDGE else p
+    odds = slope * math.log(p / (1 - p)) + intercept
+    return 1 / (1 + math.exp(-odds)) if -MOST_LOGIT < odds < MOST_LOGIT else float(odds > 0)
