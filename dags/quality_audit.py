@@ -13,6 +13,8 @@ DOC = """
 - **What it does**: every night, draws results of each skill (`SKILLYARD_AUDIT_SAMPLE`, new ones first), asks every other tier the skill
   may use for the same items, and compares each answer with the highest tier's, field by field. Then the router's calibration and thresholds
   are fitted to what holds, and the day's retained quality and red flags are computed. The team that owns a skill pays, within its budgets.
+- **submit and wait**: where a tier has a batch API, its requests go there, at its price. After an hour *wait* is skipped, and what a batch
+  has not answered by then is asked live. For other profiles they have nothing to do.
 - **audit is skipped**: a run of the skill is at work; its results are audited the next night. *nothing* in the log: there is one tier, or
   no result that was not audited before.
 - **audit is red**: nothing could be asked: the provider is down, a key is wrong, or the team's budget is used up. The last line of its log
@@ -50,7 +52,29 @@ def quality_audit():
         with engine() as settings:
             return auditable(settings) if params["sample"] or settings.audit_sample else []
 
-    @task(max_active_tis_per_dagrun=4)
+    @task
+    def submit(skills: list[str], params: dict, dag_run) -> int:
+        from skillyard.errors import SkillyardError
+        from skillyard.running.audit import submit_audit
+
+        at, n_requests = dag_run.run_after, 0
+        with engine() as settings:
+            n = params["sample"] or settings.audit_sample
+            for skill in skills:
+                try:
+                    n_requests += submit_audit(settings, skill, str(at.date()), n, at, "quality_audit", print)
+                except SkillyardError as error:
+                    print(f"{skill}: no batch, its audit will ask live: {error}")
+        return n_requests
+
+    @task.sensor(poke_interval=60, timeout=3600, mode="reschedule", soft_fail=True)
+    def wait(skills: list[str], n_requests: int, dag_run) -> bool:
+        from skillyard.running.audit import is_submitted
+
+        with engine() as settings:
+            return not n_requests or not any(is_submitted(settings, skill, str(dag_run.run_after.date())) for skill in skills)
+
+    @task(max_active_tis_per_dagrun=4, trigger_rule=TriggerRule.ALL_DONE)
     def audit(skill: str, params: dict, dag_run) -> str:
         from skillyard.errors import RunLocked
         from skillyard.running.audit import audit
@@ -97,8 +121,9 @@ def quality_audit():
     def finish() -> None:
         """Red when anything before it is: the tasks after the audits run all the same."""
 
-    audited, recalibrated, measured, flagged = audit.expand(skill=list_skills()), recalibrate(), measure(), flag()
-    audited >> recalibrated >> measured >> flagged
+    skills = list_skills()
+    audited, recalibrated, measured, flagged = audit.expand(skill=skills), recalibrate(), measure(), flag()
+    wait(skills, submit(skills)) >> audited >> recalibrated >> measured >> flagged
     [audited, recalibrated, measured, flagged] >> finish()
 
 

@@ -1,6 +1,8 @@
 """Audits against the simulator: what is drawn, asked, compared, paid and written, and what a second try does."""
 
+import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +17,7 @@ from skillyard.gateway.state import ANSWERS, open_state, reading
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
 from skillyard.running import audit as audits
-from skillyard.running.audit import audit, auditable
+from skillyard.running.audit import audit, auditable, is_submitted, submit_audit
 from skillyard.running.audit_sample import TOP_RATE, Candidate, draw
 from skillyard.running.evidence import gather
 from skillyard.running.pipeline import run_skill
@@ -23,6 +25,7 @@ from skillyard.running.plan import plan_run
 from skillyard.running.runs import PlanRequest
 from skillyard.settings import Settings
 from tests.conftest import settings_in
+from tests.running.batching import with_batches
 from tests.running.lake_of import mails, publish_texts
 from tests.simulator import Simulator
 
@@ -50,6 +53,13 @@ def rows(lake: Lake, audit_id: str | None = None) -> list[dict[str, object]]:
 
 def calls(lake: Lake, purpose: str) -> list[dict[str, object]]:
     return [c for c in read(lake, "llm_calls").to_pylist() if c["purpose"] == purpose]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def test_every_sampled_result_is_answered_on_every_other_tier_and_compared(settings: Settings, lake: Lake, simulator: Simulator) -> None:
@@ -219,6 +229,28 @@ def test_when_nothing_can_be_asked_the_audit_fails_and_can_be_repeated(settings:
         audit(settings, SKILL, "2026-01-01", n=2)
     simulator.configure(models={})
     assert rows(lake) == []
+
+
+def test_an_audit_goes_through_the_batch_lane_where_a_tier_offers_one(settings: Settings, simulator: Simulator, tmp_path: Path) -> None:
+    publish_texts(settings, mails(N))
+    go(settings)
+    simulator.reset()
+    simulator.configure(batch={"fail_share": 0.4})
+    own, at = with_batches(settings, tmp_path), datetime(2026, 11, 20, 2, 30, tzinfo=UTC)
+    night = (SKILL, "2026-11-20", 6, at, "quality_audit")
+    assert submit_audit(own, *night) == 12 == submit_audit(own, *night), "handed over once"
+    wait_until(lambda: not is_submitted(own, SKILL, "2026-11-20"))
+    report = audit(own, *night)
+    lake = Lake(own.lake)
+    lanes = Counter((c["lane"], c["status"]) for c in calls(lake, "audit"))
+    assert report.n_audited == 6 and lanes["batch", "settled"] + lanes["live", "settled"] == 12 and 0 < lanes["live", "settled"] < 12
+    assert Decimal(report.cost_usd) == Decimal(simulator.bill()["total_usd"])
+    asked = [row for row in rows(lake) if not row["is_served"]]
+    halved = [row for row in asked if row["latency_ms"] is None]
+    assert len(halved) == lanes["batch", "settled"] and all(row["audit_cost_usd"] < row["cost_usd"] for row in halved), (
+        "live prices compare"
+    )
+    assert submit_audit(own, *night) == 0 and audit(own, *night) == report
 
 
 CANDIDATES = st.lists(

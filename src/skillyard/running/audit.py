@@ -6,7 +6,8 @@ stand, and a repeated audit of the same name adds nothing. It holds the skill's 
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from statistics import fmean
@@ -23,6 +24,7 @@ from skillyard.lake.tables import AUDITS
 from skillyard.lake.validate import validate
 from skillyard.profiles import Profile, load_profile
 from skillyard.running.audit_ask import LEFT_OUT, Auditor
+from skillyard.running.audit_batch import collect, hand_over, is_waiting
 from skillyard.running.audit_plan import AuditPlan, audit_id, audit_key, compared_tiers, load_plan, make_plan, save_plan
 from skillyard.running.audit_rows import Bill, read_bill, rows_of
 from skillyard.running.estimate import call_price
@@ -85,20 +87,49 @@ def audit(
     space, profile = Workspace.open(settings, skill), load_profile(settings.profile, settings.include)
     if reason := why_nothing(space.skill, profile):
         return AuditReport(audit_id(skill, name), skill, "nothing", reason)
-    prices = load_prices(settings)
-    check_ready(space.skill, profile, prices)
     if is_dry_run:
+        prices = load_prices(settings)
+        check_ready(space.skill, profile, prices)
         return _foretell(space, profile, prices, make_plan(space, profile, name, n, at))
-    lease, owner = run_lease(skill, settings.lake), cli_owner() if dag_id == "cli" else f"airflow:{dag_id}"
+    with _drawn(space, profile, name, n, at, dag_id, say) as auditor:
+        return _finish(audit_key(skill, name), auditor) if auditor.plan.sample else _nothing_new(auditor.plan, skill)
+
+
+def submit_audit(
+    settings: Settings, skill: str, name: str, n: int, at: datetime, dag_id: str, say: Callable[[str], None] = lambda _: None
+) -> int:
+    """Draw an audit's sample and hand its requests to the batch APIs that the tiers offer; return how many. ``audit`` collects them."""
+    space, profile = Workspace.open(settings, skill), load_profile(settings.profile, settings.include)
+    offers = any(d.has_batch for tier in compared_tiers(space.skill, profile) for d in profile.deployments(tier))
+    if why_nothing(space.skill, profile) or not offers:
+        return 0
+    key = audit_key(skill, name)
+    with _drawn(space, profile, name, n, at, dag_id, say) as auditor:
+        return 0 if space.lake.has(f"{key}/rows.parquet") else hand_over(auditor, key)
+
+
+def is_submitted(settings: Settings, skill: str, name: str) -> bool:
+    """Say whether a provider still works on what ``submit_audit`` handed over."""
+    space, profile = Workspace.open(settings, skill), load_profile(settings.profile, settings.include)
+    return is_waiting(space, profile, audit_key(skill, name))
+
+
+@contextmanager
+def _drawn(
+    space: Workspace, profile: Profile, name: str, n: int, at: datetime, dag_id: str, say: Callable[[str], None]
+) -> Iterator[Auditor]:
+    """Hold the skill's lease and give the audit with its sample, kept on the lake unless it is empty."""
+    prices, skill = load_prices(space.settings), space.skill.name
+    check_ready(space.skill, profile, prices)
+    lease, owner = run_lease(skill, space.settings.lake), cli_owner() if dag_id == "cli" else f"airflow:{dag_id}"
     take_lease(space.state, lease, owner)
     try:
         key = audit_key(skill, name)
         plan = load_plan(space.lake, key, audit_id(skill, name)) or make_plan(space, profile, name, n, at)
-        if not plan.sample:
-            return _nothing_new(plan, skill)
-        space.lake.check_writable()
-        save_plan(space.lake, key, plan)
-        return _finish(key, Auditor(space, profile, prices, plan, dag_id, (lease, owner), say))
+        if plan.sample:
+            space.lake.check_writable()
+            save_plan(space.lake, key, plan)
+        yield Auditor(space, profile, prices, plan, dag_id, (lease, owner), say)
     finally:
         release_lease(space.state, lease, owner)
 
@@ -116,7 +147,7 @@ def _finish(key: str, auditor: Auditor) -> AuditReport:
     """Do what is left of an audit: the answers, its rows on the lake, its answers from journal to cache."""
     lake, plan, skill = auditor.space.lake, auditor.plan, auditor.space.skill
     if not lake.has(f"{key}/rows.parquet"):
-        report, rows = _answer(auditor)
+        report, rows = _answer(auditor, key)
         lake.write_json(f"{key}/report.json", asdict(report))
         lake.write_frame_once(f"{key}/rows.parquet", pa.Table.from_pylist(rows, schema=AUDITS.schema))
     found = lake.read_frame(f"{key}/rows.parquet")
@@ -128,9 +159,10 @@ def _finish(key: str, auditor: Auditor) -> AuditReport:
     return AuditReport(**lake.read_json(f"{key}/report.json"))
 
 
-def _answer(auditor: Auditor) -> tuple[AuditReport, list[dict[str, Any]]]:
+def _answer(auditor: Auditor, key: str) -> tuple[AuditReport, list[dict[str, Any]]]:
     """Ask for every sampled result on every tier, take the ledger to the lake, and return the rows of ``audits``."""
     space, plan = auditor.space, auditor.plan
+    collect(auditor, key)
     audited = asyncio.run(auditor.answer_all())
     drain_ledger(space.lake, space.state, space.skill.name, plan.audit_id)
     why_not = Counter(one.why_not for one in audited if one.why_not)
@@ -140,9 +172,8 @@ def _answer(auditor: Auditor) -> tuple[AuditReport, list[dict[str, Any]]]:
             f"{plan.audit_id}: none of {len(audited)} results could be asked for ({dict(why_not)}). What was paid is kept: "
             "repeat the audit under its name, and only what is missing is asked."
         )
-    names = compared_tiers(space.skill, auditor.profile)
-    bill = read_bill(space.lake, space.skill.name, plan)
-    rows = [r for one in audited if one.answers for r in rows_of(one, plan, space.skill, names[one.sampled.tier], bill)]
+    bill = read_bill(space.lake, space.skill.name, plan, auditor.prices)
+    rows = [r for one in audited if one.answers for r in rows_of(one, plan, space.skill, auditor.names[one.sampled.tier], bill)]
     return _report(auditor, len(audited), n_left_out, dict(why_not), rows, bill), rows
 
 

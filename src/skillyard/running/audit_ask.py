@@ -74,20 +74,38 @@ class Auditor:
     """Name and owner, to be renewed meanwhile."""
     say: Callable[[str], None]
 
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Each tier the skill may use, with the one under whose name it is compared."""
+        return compared_tiers(self.space.skill, self.profile)
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """The compared tiers, the reference last."""
+        return tuple(tier for tier in TIERS if tier in self.names.values())
+
+    @property
+    def limits(self) -> Limits:
+        """The budgets that hold: those of the team that owns the skill."""
+        team = find_team(load_teams(self.space.settings.include / "teams.yaml"), self.space.skill.owner)
+        return Limits.of(team, self.space.skill.name, self.plan.audit_id)
+
+    def asker(self, sampled: Sampled) -> AuditAsker:
+        """Return on whose behalf a sampled item is asked for."""
+        own = (sampled.fingerprint, sampled.parameters, self.space.lake.url)
+        return AuditAsker(self.plan.audit_id, self.dag_id, self.space.skill.owner, *own)
+
     async def answer_all(self) -> list[Audited]:
         """Return what became of each sampled result, in order. Only errors that concern every item are raised, once all have ended."""
-        settings, skill = self.space.settings, self.space.skill
-        team = find_team(load_teams(settings.include / "teams.yaml"), skill.owner)
-        gateway = Gateway(self.space.state, self.profile, self.prices, Limits.of(team, skill.name, self.plan.audit_id))
+        gateway = Gateway(self.space.state, self.profile, self.prices, self.limits)
         at_once = asyncio.Semaphore(AT_ONCE)
 
         async def work(sampled: Sampled) -> Audited:
             async with at_once:
-                asker = AuditAsker(self.plan.audit_id, self.dag_id, team.name, sampled.fingerprint, sampled.parameters, self.space.lake.url)
-                found = await self._answer(sampled, asker, gateway)
+                found = await self._answer(sampled, self.asker(sampled), gateway)
                 await asyncio.to_thread(renew_lease, self.space.state, *self.lease)
             while gateway.alerts:
-                self.say(f"{skill.name}: {gateway.alerts.pop()}")
+                self.say(f"{self.space.skill.name}: {gateway.alerts.pop()}")
             return found
 
         try:
@@ -100,11 +118,10 @@ class Auditor:
         return [one for one in found if isinstance(one, Audited)]
 
     async def _answer(self, sampled: Sampled, asker: AuditAsker, gateway: Gateway) -> Audited:
-        names = compared_tiers(self.space.skill, self.profile)
-        *cheaper, top = (tier for tier in TIERS if tier in names.values())
+        *cheaper, top = self.tiers
 
         async def on(tier: str) -> TierAnswer:
-            if tier == names[sampled.tier]:
+            if tier == self.names[sampled.tier]:
                 return TierAnswer(tier, sampled.model, sampled.answer, price_usd=sampled.cost_usd)
             return await self._answer_on(tier, sampled, asker, gateway)
 

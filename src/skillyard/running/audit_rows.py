@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from skillyard.costs.prices import PriceBook, Usage
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
 from skillyard.lake.tables import LLM_CALLS
@@ -20,7 +21,8 @@ from skillyard.skills.agreement import agreement
 
 LEDGER_SLACK = timedelta(days=3)
 """A result may be made so long after the first call for it left: it waited for a batch."""
-COLUMNS = ("run_id", "item_id", "tier", "purpose", "lane", "status", "cost_usd", "saved_usd", "latency_ms", "sent_at")
+METERS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "compute_s")
+COLUMNS = ("run_id", "item_id", "tier", "model", "purpose", "lane", "status", "cost_usd", "saved_usd", "latency_ms", "sent_at", *METERS)
 
 Key = tuple[str, str, str]
 """run_id, item_id, tier."""
@@ -31,7 +33,7 @@ class Bill:
     """What the ledger says of an audit's calls and of those behind the audited results."""
 
     prices: Mapping[Key, tuple[Decimal, int | None]]
-    """Price of the last answer, and its latency in ms where it was asked live."""
+    """Price of the last answer as a live call, so that tiers compare, and its latency in ms where it was one."""
     paid: Mapping[Key, Decimal]
     """Settled cost, a judge's calls included."""
 
@@ -40,7 +42,7 @@ class Bill:
         return sum((usd for key, usd in self.paid.items() if key[0] == run_id), Decimal(0))
 
 
-def read_bill(lake: Lake, skill: str, plan: AuditPlan) -> Bill:
+def read_bill(lake: Lake, skill: str, plan: AuditPlan, book: PriceBook) -> Bill:
     """Return the bill of an audit whose calls have been taken to the lake."""
     since = min(s.produced_at for s in plan.sample) - LEDGER_SLACK
     runs = {plan.audit_id, *(s.result_run_id for s in plan.sample)}
@@ -53,8 +55,14 @@ def read_bill(lake: Lake, skill: str, plan: AuditPlan) -> Bill:
             paid[key] += row["cost_usd"]
         if row["status"] in ("settled", "cached") and row["purpose"] in ("answer", "audit"):
             is_live = row["status"] == "settled" and row["lane"] == "live"
-            prices[key] = (row["cost_usd"] + row["saved_usd"], row["latency_ms"] if is_live else None)
+            prices[key] = (_live_price(row, book), row["latency_ms"] if is_live else None)
     return Bill(prices, paid)
+
+
+def _live_price(row: Mapping[str, Any], book: PriceBook) -> Decimal:
+    if row["status"] == "settled" and row["lane"] == "batch":
+        return book.cost(row["model"], Usage(**{meter: row[meter] for meter in METERS}), row["sent_at"]).usd
+    return Decimal(row["cost_usd"] + row["saved_usd"])
 
 
 def rows_of(audited: Audited, plan: AuditPlan, skill: Skill, served: str, bill: Bill) -> Iterator[dict[str, Any]]:
