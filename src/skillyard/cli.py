@@ -637,7 +637,8 @@ def _print_rows(rows: Iterable[dict[str, Any]], as_json: bool, widths: dict[str,
 
 
 def _cell(value: Any, width: int) -> str:
-    text = " ".join((value if isinstance(value, str) else json.dumps(value, default=_plain, ensure_ascii=False)).split())
+    plain = f"{value:.6g}" if isinstance(value, float) else _plain(value) if isinstance(value, Decimal | date) else value
+    text = " ".join((plain if isinstance(plain, str) else json.dumps(plain, default=_plain, ensure_ascii=False)).split())
     return text if len(text) <= width else text[: width - 1] + "…"
 
 

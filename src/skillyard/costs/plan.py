@@ -36,6 +36,8 @@ from skillyard.skills.enabled import load_enabled
 DAYS = 30
 TARGETS = "60 to 75 % lower cost than everything on the expert tier, at 95 % of its quality or more, with under 30 % of the items on it"
 """What is published for tiered routing."""
+LEAST_SAVED = Decimal("0.01")
+"""Share of a month's cost; what saves less is not worth a change."""
 UNKNOWN = "unknown, at most"
 SERVING = ("answer", "routing", "vote")
 """Why a call is made that an answer needs; the others watch over quality."""
@@ -104,7 +106,7 @@ def make_plan(settings: Settings, today: date) -> Plan:
     per_month = Decimal(DAYS) / ((today - first).days + 1)
     factor = per_month * sum(not operation.is_cached for operation in operations) / max(len(repriced), 1)
     flags, costs = find_flags(settings, today), _costs(lake, first, today)
-    n_answered = len({operation.doc_id for operation in operations})
+    n_answered, projections = len({operation.doc_id for operation in operations}), _projections(repriced, factor)
     changes = [
         *cache_changes(lake, first, today, scores, per_month),
         *cascade_changes(flags, min(LEDGER_DAYS, (today - first).days + 1)),
@@ -124,12 +126,17 @@ def make_plan(settings: Settings, today: date) -> Plan:
         cost_usd=costs,
         per_1000_documents_usd=(1000 * sum((costs.get(why, Decimal(0)) for why in SERVING), Decimal(0)) / n_answered).quantize(PLACES),
         classes=tuple(class_rows(operations, scores, {name: cache_ttl(skill) for name, skill in skills.items()})),
-        projections=_projections(repriced, factor),
+        projections=projections,
         quality=tuple(newest_quality(lake, today)),
         red_flags=tuple(flags),
-        changes=tuple(sorted((change for change in changes if change.saves_usd > 0), key=lambda change: -change.saves_usd)),
+        changes=_worthwhile(changes, projections[0].month.usd),
         missing=tuple(_missing(settings, lake, skills, costs, today)),
     )
+
+
+def _worthwhile(changes: Iterable[Change], month_usd: Decimal) -> tuple[Change, ...]:
+    """Return the changes that save at least LEAST_SAVED of a month's cost, those that save most first."""
+    return tuple(sorted((c for c in changes if c.saves_usd > LEAST_SAVED * month_usd), key=lambda change: -change.saves_usd))
 
 
 def _first_command(settings: Settings, lake: Lake) -> str:

@@ -9,8 +9,6 @@ from skillyard.costs.plan import DAYS, TARGETS, Plan, Projection
 
 def render(plan: Plan) -> str:
     """Return the plan as Markdown."""
-    n_days = (plan.made_on - plan.first).days + 1
-    month = "what these days were" if n_days == DAYS else f"{DAYS} days at the pace of these {n_days}"
     serving = ", ".join(f"{purpose} ${usd:.6f}" for purpose, usd in plan.cost_usd.items())
     lines = [
         f"# Scaling plan of {plan.made_on}",
@@ -31,8 +29,9 @@ def render(plan: Plan) -> str:
         "",
         "## What a month costs",
         "",
-        f"A month is {month}. Brackets: 95 % interval by resampling the {plan.n_modelled} items that were looked at. Modelled: the",
-        "tokens of each item's last answer at another tier's price of today. Saved: of everything on the highest tier.",
+        f"A month is {DAYS} times the mean day from {plan.first} to {plan.made_on}; answers alone. Brackets: 95 % interval by resampling",
+        f"the {plan.n_modelled} items that were looked at. Modelled: the tokens of each item's last answer at today's price of another tier.",
+        "Saved: of everything on the highest tier.",
         "",
         *_table(["", "basis", "USD a month", "saved"], map(_projection_row, plan.projections)),
         "",
