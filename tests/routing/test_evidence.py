@@ -92,6 +92,14 @@ def test_one_bad_answer_in_a_small_night_is_no_drift() -> None:
     assert len(still_valid(rows, "v1")) == len(rows)
 
 
+def test_one_bad_document_of_many_pages_is_no_drift() -> None:
+    rows = [r for night in range(10) for r in audited_night(night, N_A_NIGHT, 0.97)]
+    pages = [
+        replace(row(n, {"fast": 0.0, "standard": 1.0, "expert": 1.0}, night=9), group="a long document") for n in range(90_000, 90_020)
+    ]
+    assert len(still_valid(rows + pages, "v1")) == len(rows) + len(pages)
+
+
 def test_evidence_carries_over_to_a_new_fingerprint_until_audits_disagree() -> None:
     old = [r for night in range(5) for r in audited_night(night, N_A_NIGHT, 0.95)]
     assert len(still_valid(old, "v2")) == len(old)

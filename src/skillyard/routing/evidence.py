@@ -136,14 +136,17 @@ def _regimes(blocks: list[list[Evidence]]) -> list[list[list[Evidence]]]:
 def find_change(blocks: Sequence[Sequence[Evidence]]) -> int | None:
     """Return before which block the mean quality of a tier changes (p < CHANGE_LEVEL over all tiers and cuts together), if it does.
 
-    The largest standardised cumulative sum of residuals, against what it is when the rows are shuffled: exact for samples of any size.
+    The largest standardised cumulative sum of residuals, against what it is when they are shuffled: exact for samples of any size. What
+    a block has of one group is one residual.
     """
-    rows = [row for block in blocks for row in block]
-    cuts = np.cumsum([len(block) for block in blocks])[:-1]
-    residuals = _residuals(rows)
+    groups = {key: n for n, key in enumerate(dict.fromkeys((n, row.group) for n, block in enumerate(blocks) for row in block))}
+    cuts = np.cumsum([len({row.group for row in block}) for block in blocks])[:-1]
+    residuals = _residuals(
+        [row for block in blocks for row in block], [groups[n, row.group] for n, block in enumerate(blocks) for row in block]
+    )
     if not len(cuts) or not residuals.size:
         return None
-    scale = np.sqrt(cuts * (len(rows) - cuts) / len(rows))[:, None]
+    scale = np.sqrt(cuts * (len(groups) - cuts) / len(groups))[:, None]
     statistics = (np.abs(np.cumsum(residuals, axis=0)[cuts - 1]) / scale).max(axis=1)
     if statistics.max() < LEAST_CHANGE:
         return None
@@ -153,20 +156,20 @@ def find_change(blocks: Sequence[Sequence[Evidence]]) -> int | None:
     return int(statistics.argmax()) + 1 if (n_larger + 1) / (N_SHUFFLES + 1) < CHANGE_LEVEL else None
 
 
-def _residuals(rows: Sequence[Evidence]) -> NDArray[np.float64]:
-    """Return rows × tiers: weighted differences from the tier's mean, scaled to variance 1; a tier that never varies is left out."""
+def _residuals(rows: Sequence[Evidence], group_of: Sequence[int]) -> NDArray[np.float64]:
+    """Return groups × tiers: weighted differences from the tier's mean, scaled to variance 1; a tier that never varies is left out."""
     columns = []
-    weights = np.array([row.weight for row in rows])
+    weights, n_rows = np.array([row.weight for row in rows]), np.bincount(group_of)
     for tier in TIERS:
         has = np.array([tier in row.outcomes for row in rows], bool)
         quality = np.array([row.outcomes[tier].quality if tier in row.outcomes else 0.0 for row in rows])
         if has.any():
             mean = np.average(quality[has], weights=weights[has])
-            residual = np.where(has, weights * (quality - mean), 0.0)
+            residual = np.bincount(group_of, np.where(has, weights * (quality - mean), 0.0)) / n_rows
             spread = residual.std()
             if spread > 1e-12:
-                columns.append(residual / spread)
-    return np.column_stack(columns) if columns else np.empty((len(rows), 0))
+                columns.append((residual - residual.mean()) / spread)
+    return np.column_stack(columns) if columns else np.empty((len(n_rows), 0))
 
 
 def _problem(row: Evidence) -> str:
