@@ -206,3 +206,4 @@ def test_calls_of_a_skill_that_is_gone_are_counted_and_not_modelled(settings: Se
     append(Lake(settings.lake), LLM_CALLS, ledger([call(skill="gone-skill")]), "a")
     plan = make_plan(settings, DAY)
     assert (plan.n_items, plan.n_modelled) == (1, 0) and plan.cost_usd["answer"] > 0
+    assert any("gone-skill" in missing.what for missing in plan.missing)

@@ -4,7 +4,7 @@ It looks at the 30 days up to today. Measured is what the ledger says; modelled 
 tokens, a month made of fewer days.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -102,9 +102,10 @@ def make_plan(settings: Settings, today: date) -> Plan:
         raise ConfigError(f"no model has answered anything from {first} to {today}. {_first_command(settings, lake)}")
     first = _first_day(lake, first)
     skills, scores, profile = _skills(settings, operations), _scores(lake, operations), load_profile(settings.profile, settings.include)
-    repriced = reprice(lake, sample(operations), skills, profile, load_prices(settings), first)
+    paid = [operation for operation in operations if operation.skill in skills and not operation.is_cached]
+    repriced = reprice(lake, sample(paid), skills, profile, load_prices(settings), first)
     per_month = Decimal(DAYS) / ((today - first).days + 1)
-    factor = per_month * sum(not operation.is_cached for operation in operations) / max(len(repriced), 1)
+    factor = per_month * len(paid) / max(len(repriced), 1)
     flags, costs = find_flags(settings, today), _costs(lake, first, today)
     n_answered, projections = len({operation.doc_id for operation in operations}), _projections(repriced, factor)
     changes = [
@@ -130,7 +131,7 @@ def make_plan(settings: Settings, today: date) -> Plan:
         quality=tuple(newest_quality(lake, today)),
         red_flags=tuple(flags),
         changes=_worthwhile(changes, projections[0].month.usd),
-        missing=tuple(_missing(settings, lake, skills, costs, today)),
+        missing=tuple(_missing(settings, lake, {operation.skill for operation in operations}, skills, costs, today)),
     )
 
 
@@ -213,8 +214,13 @@ def _tier_changes(settings: Settings, skills: Mapping[str, Skill], repriced: lis
     return tier_changes(known.rows, highest, known.targets, repriced, factor)
 
 
-def _missing(settings: Settings, lake: Lake, skills: Mapping[str, Skill], costs: Mapping[str, Decimal], today: date) -> Iterator[Missing]:
+def _missing(
+    settings: Settings, lake: Lake, asked: Set[str], skills: Mapping[str, Skill], costs: Mapping[str, Decimal], today: date
+) -> Iterator[Missing]:
     audited, current = {row["skill"] for row in newest_quality(lake, today)}, champion(lake)
+    gone = sorted(asked - skills.keys())
+    if gone:
+        yield Missing(f"what {_listed(gone)} would cost otherwise: their folders are gone or broken", "skillyard skills check")
     unaudited = [name for name, skill in skills.items() if name not in audited and len(skill.lanes) > 1]
     if unaudited:
         yield Missing(

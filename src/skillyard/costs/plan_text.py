@@ -30,7 +30,7 @@ def render(plan: Plan) -> str:
         "## What a month costs",
         "",
         f"A month is {DAYS} times the mean day from {plan.first} to {plan.made_on}; answers alone. Brackets: 95 % interval by resampling",
-        f"the {plan.n_modelled} items that were looked at. Modelled: the tokens of each item's last answer at today's price of another tier.",
+        f"the {plan.n_modelled} items that were looked at. Modelled: the tokens of each item's last answer at another tier's price.",
         "Saved: of everything on the highest tier.",
         "",
         *_table(["", "basis", "USD a month", "saved"], map(_projection_row, plan.projections)),

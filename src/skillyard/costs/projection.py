@@ -58,22 +58,20 @@ class Repriced:
 
 
 def sample(operations: Sequence[Operation]) -> list[Operation]:
-    """Return the operations that were paid for, at most MOST_ITEMS of them."""
-    paid = (operation for operation in operations if not operation.is_cached)
-    return sorted(paid, key=lambda operation: operation.operation_id)[:MOST_ITEMS]
+    """Return at most MOST_ITEMS of the operations."""
+    return sorted(operations, key=lambda operation: operation.operation_id)[:MOST_ITEMS]
 
 
 def reprice(
     lake: Lake, operations: Sequence[Operation], skills: Mapping[str, Skill], profile: Profile, prices: PriceBook, first: date
 ) -> list[Repriced]:
-    """Return what the operations of the given skills would cost. ``first``: no call of them is older."""
+    """Return what operations that were paid for would cost; ``skills`` has all of theirs. ``first``: no call of them is older."""
     now = datetime.now(UTC)
-    known = [operation for operation in operations if operation.skill in skills]
-    calls = _last_calls(lake, known, first)
-    deciders = _deciders(lake, calls, known, skills, profile, prices, now)
-    items = _items(lake, [operation for operation in known if operation.skill in deciders], skills)
+    calls = _last_calls(lake, operations, first)
+    deciders = _deciders(lake, calls, operations, skills, profile, prices, now)
+    items = _items(lake, [operation for operation in operations if operation.skill in deciders], skills)
     found = []
-    for operation in known:
+    for operation in operations:
         call, lanes = calls.get(operation.operation_id), skills[operation.skill].lanes
         if call is not None:
             costs = {tier: _cost(call, tier, call["lane"], profile, prices, now) for tier in lanes}
