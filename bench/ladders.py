@@ -7,6 +7,7 @@ asked (almost) every item of the set, none dearer on average than the fast tier.
 import ast
 import json
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,7 +60,8 @@ def read_literal(output: str) -> str | None:
     if field is None:
         return None
     try:
-        return repr(ast.literal_eval(field)).strip("'\"")
+        with warnings.catch_warnings(action="ignore"):
+            return repr(ast.literal_eval(field)).strip("'\"")
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return field.strip().strip("'\"")
 
@@ -79,7 +81,7 @@ LADDERS = (
     Ladder(
         "mmlu_pro",
         ("Meta-Llama-3_1-8B-Instruct", "Meta-Llama-3_1-70B-Instruct", "gemini-1.5-pro-002"),
-        ("gemini-1.5-flash-002", "Phi-3-mini-4k-instruct", "Mistral-7B-Instruct-v0.2"),
+        ("gemini-1.5-flash-002", "Phi-3-mini-4k-instruct"),
         read_letter,
     ),
     Ladder(
@@ -91,7 +93,7 @@ LADDERS = (
     Ladder(
         "zeroeval_crux",
         ("claude-3-haiku-20240307", "claude-3-5-haiku-20241022", "claude-3-5-sonnet-20241022"),
-        ("gemini-1.5-flash", "deepseek-v2.5-0908", "gpt-4o-mini-2024-07-18"),
+        ("gemini-1.5-flash-exp-0827", "deepseek-v2.5-0908", "gpt-4o-mini-2024-07-18"),
         read_literal,
     ),
     Ladder("routellm_mmlu", ("mistralai/Mixtral-8x7B-Instruct-v0.1", "gpt-4-1106-preview"), (), None),

@@ -66,6 +66,12 @@ def by_stages(case: Case, folds: Integers, n_folds: int, scores: Scores, classif
     return curves
 
 
+def join(parts: list[Curves]) -> Curves:
+    """Return the settings of several policies as those of one."""
+    names = ("quality", "cost", "tier")
+    return {fold: Served(*(np.hstack([getattr(part[fold], name) for part in parts]) for name in names)) for fold in parts[0]}
+
+
 def ours_score(prompt: str) -> float:
     """Return the difficulty of the router for skills without evidence, of a skill that declares nothing special."""
     from skillyard.routing.decide import Traits, score_difficulty

@@ -139,6 +139,6 @@ def _per_tier(case: Case, rows: Integers, columns: Any, make: Callable[[], Any])
     return made
 
 
-def fit_boosting(features: Floats, outcomes: Floats, everyone: Floats) -> NDArray[np.float64]:
-    """Return P(good) of all rows of a state by gradient boosting."""
-    return np.asarray(boosted_trees().fit(features, outcomes > 0.5).predict_proba(everyone)[:, 1])
+def fit_boosting(features: Floats, outcomes: Floats, is_fit: NDArray[np.bool_], _prior: Floats) -> Floats:
+    """Return P(good) of all rows of a state by gradient boosting; the text scores are among the features."""
+    return np.asarray(boosted_trees().fit(features[is_fit], outcomes > 0.5).predict_proba(features)[:, 1])

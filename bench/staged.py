@@ -14,14 +14,17 @@ from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from bench.ladders import Case
 from bench.outcomes import Floats, Integers
 from bench.selection import Served
 
-Classifier = Callable[[Floats, Floats, Floats], Floats]
-"""From features and outcomes of the training rows, and features of all rows: P(good) of all rows."""
+Classifier = Callable[[Floats, Floats, NDArray[np.bool_], Floats], Floats]
+"""From features of all rows, outcomes of those to fit on, which these are, and logits from the text: P(good) of all rows."""
 RIDGE = 3.0
+STRENGTH, N_STEPS = 0.02, 6
+"""Regularisation of the values and of the probabilities, chosen on training folds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +82,17 @@ def state_features(case: Case, state: State, logits: Floats) -> Floats:
     return np.hstack([np.ones((len(case), 1)), made])
 
 
-def fit_logistic(features: Floats, outcomes: Floats, everyone: Floats) -> Floats:
-    """Return P(good) of all rows by regularised logistic regression."""
-    from sklearn.linear_model import LogisticRegression
-
-    labels = outcomes > 0.5
-    if labels.all() or not labels.any():
-        return np.full(len(everyone), outcomes.mean())
-    model = LogisticRegression(C=0.1, solver="newton-cholesky", max_iter=50, fit_intercept=False)
-    return np.asarray(model.fit(features, labels).predict_proba(everyone)[:, 1])
+def fit_logistic(features: Floats, outcomes: Floats, is_fit: NDArray[np.bool_], prior: Floats) -> Floats:
+    """Return P(good) of all rows: logistic regression on top of the text score, to which it is pulled back where rows are few."""
+    rows, offset, weights = features[is_fit], prior[is_fit], np.zeros(features.shape[1])
+    penalty = np.full(features.shape[1], 1 / STRENGTH)
+    penalty[0] = 1e-3
+    for _ in range(N_STEPS):
+        chance = expit(rows @ weights + offset)
+        slope = rows.T @ (outcomes - chance) - penalty * weights
+        curvature = (rows * (chance * (1 - chance) + 1e-4)[:, None]).T @ rows + np.diag(penalty)
+        weights = weights + np.linalg.solve(curvature, slope)
+    return np.asarray(expit(features @ weights + prior))
 
 
 def run(case: Case, logits: Floats, is_fit: NDArray[np.bool_], prices: Floats, classify: Classifier = fit_logistic) -> Served:
@@ -101,7 +106,7 @@ def run(case: Case, logits: Floats, is_fit: NDArray[np.bool_], prices: Floats, c
         fitting = features[is_fit]
         actions = []
         for tier in (*state.tiers, expert):
-            good = classify(fitting, case.good[is_fit, tier], features) * value_of_good
+            good = classify(features, case.good[is_fit, tier], is_fit, logits[:, tier]) * value_of_good
             paid = np.full(len(case), case.costs[is_fit, expert].mean()) if tier == expert else np.zeros(len(case))
             actions.append(good[:, None] - paid[:, None] * prices)
         solver = np.linalg.solve(fitting.T @ fitting + RIDGE * np.eye(features.shape[1]), fitting.T)
