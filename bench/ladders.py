@@ -42,7 +42,7 @@ _FIELD = re.compile(r'"answer"\s*:\s*("(?:[^"\\]|\\.)*"|[^,}\n]+)')
 
 
 def read_letter(output: str) -> str | None:
-    """Return the option an output settles on, None when it names none."""
+    """Return the option an output settles on, None when it names none: by the patterns of the set's own grader."""
     found = (pattern.search(output) for pattern in _LETTER)
     return next((match.group(1) for match in found if match), None)
 
