@@ -1,11 +1,14 @@
 """Red flags: each is raised by the numbers it is about and by nothing else, and a day's partition says what was found."""
 
+import re
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from skillyard.costs import rules
 from skillyard.costs.classifier import ENOUGH, Balance
 from skillyard.costs.flags import flag_day, read_flags
 from skillyard.costs.operations import Operation, read_operations
@@ -29,6 +32,7 @@ from skillyard.lake.publish import append, replace_partition
 from skillyard.lake.results import to_results
 from skillyard.lake.tables import AUDITS, LLM_CALLS, QUALITY_DAILY
 from skillyard.settings import Settings
+from tests.conftest import ROOT
 from tests.costs.audited import audit, quality
 from tests.costs.ledger import DAY, call, ledger
 
@@ -171,6 +175,12 @@ def test_flags_whose_cause_is_gone_are_gone_when_the_day_is_computed_again(flagg
     for found in [info for table in ("llm_calls", "quality_daily", "audits") for info in storage.list(f"{table}/")]:
         storage.delete(found.key)
     assert flag_day(flagged, DAY) == [] == read_flags(flagged, DAY, DAY)
+
+
+def test_the_operations_guide_has_a_row_for_every_flag_that_can_be_raised() -> None:
+    words = set(re.findall(r"""Flag\(\s*"([a-z_]+)\"""", Path(rules.__file__).read_text()))
+    rows = set(re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs" / "operations.md").read_text(), re.MULTILINE))
+    assert len(words) == 8 and words <= rows
 
 
 def test_a_turned_range_is_refused(settings: Settings) -> None:
