@@ -15,8 +15,12 @@ from sqlalchemy import Engine, insert, select
 from skillyard.cli import app, main
 from skillyard.costs.quality import quality_daily
 from skillyard.gateway.state import ANSWERS, open_state, reading
+from skillyard.lake.lake import Lake
+from skillyard.running.routers import promote
+from skillyard.running.training import train_challenger
 from skillyard.settings import Settings
 from tests.conftest import ROOT
+from tests.running.audits_of import publish_audit
 from tests.running.lake_of import mails, publish_texts
 from tests.simulator import Simulator
 
@@ -281,3 +285,50 @@ def test_a_skill_is_audited_and_its_quality_reported(
     quality_daily(installed, datetime.now(UTC).date())
     [row] = data("quality", "report")
     assert (row["skill"], row["n_audited"], row["retained"], row["retained_upper"]) == ("tag-document", 3, 1.0, 1.0)
+
+
+def test_an_explanation_shows_a_row_per_tier(
+    installed: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_audit(installed, "tag-document", publish_texts(installed, mails(20)), {"fast": 0.5, "expert": 1.0}, datetime.now(UTC))
+    trained = train_challenger(installed, datetime.now(UTC))
+    assert trained.challenger
+    promote(Lake(installed.lake), trained.challenger, "a test", "because", datetime.now(UTC))
+    code, out, err = call(capsys, monkeypatch, "route", "explain", "tag-document", "Where is my parcel?")
+    assert code == 0, err
+    fast, standard, expert = (line.split() for line in out.splitlines() if line.split()[:1] in (["fast"], ["standard"], ["expert"]))
+    assert len(fast) == len(expert) == 6 and all(float(number) > 0 for number in (*fast[1:], *expert[1:]))
+    assert standard[-1] == "evidence"
+
+
+def test_the_router_is_trained_shown_promoted_and_rolled_back(
+    installed: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*words: str) -> Any:
+        code, out, err = call(capsys, monkeypatch, "router", *words, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+    assert call(capsys, monkeypatch, "router", "train")[1].startswith("heuristic stays: no evidence")
+    assert call(capsys, monkeypatch, "router", "replay")[0] == call(capsys, monkeypatch, "router", "rollback")[0] == 2
+    publish_audit(installed, "tag-document", publish_texts(installed, mails(60)), {"fast": 0.5, "expert": 1.0}, datetime.now(UTC))
+    assert ask("train", "--dry-run")["reason"].startswith("dry run") and ask("show")["versions"] == []
+    version = ask("train")["challenger"]
+    assert [row["version"] for row in ask("show")["versions"]] == [version]
+    assert ask("promote", version)["previous"] == "heuristic"
+    shown = ask("show")
+    assert (shown["champion"], shown["policies"]["tag-document"]["threshold"]) == (version, None)
+    assert [made["version"] for made in ask("replay")] == [version, "heuristic"]
+    assert "tag-document" in call(capsys, monkeypatch, "router", "replay")[1]
+    assert ask("rollback")["version"] == "heuristic"
+    assert call(capsys, monkeypatch, "router", "promote", "nothing")[0] == 2
+
+
+def test_an_eval_below_the_skills_pass_rate_ends_with_1(
+    installed: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = call(capsys, monkeypatch, "skills", "eval", "tag-document", "--tier", "fast")
+    assert code == 1 and "fast has to reach 85%: not reached." in err and "late-parcel" in out
+    code, out, _ = call(capsys, monkeypatch, "skills", "eval", "tag-document", "--tier", "fast", "--json")
+    report = json.loads(out)
+    assert code == 1 and not report["is_good"] and list(report["pass_rates"]) == ["fast"] and report["verdicts"][0]["message"]

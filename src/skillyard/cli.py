@@ -334,7 +334,13 @@ def explain_route(
     """Say on which tier an item would start, its score and the reason, without asking any model."""
     from skillyard.running.explain import explain_item
 
-    _print(explain_item(Settings.from_env(), skill, item, first_tier), as_json)
+    explained = explain_item(Settings.from_env(), skill, item, first_tier)
+    tiers = {} if as_json else explained.pop("tiers", {})
+    _print(explained, as_json)
+    if tiers:
+        print()
+        said = {tier: {n: "no evidence" if v is None else f"{v:.6g}" for n, v in own.items()} for tier, own in tiers.items()}
+        _print_rows([{"tier": tier} | own for tier, own in said.items()], as_json)
 
 
 @quality_app.command("audit")

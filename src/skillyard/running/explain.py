@@ -58,21 +58,23 @@ def _decider(settings: Settings, skill: Skill, first_tier: str | None, profile: 
     return Decider.open(lake, skill, {}, lengths, first_tier, profile, prices, now)
 
 
-def _tiers(decider: Decider, features: Features, text: str) -> dict[str, dict[str, float]]:
+def _tiers(decider: Decider, features: Features, text: str) -> dict[str, dict[str, float | None]]:
     """Return by tier what one call costs and, where there is evidence, what the router expects.
 
     ``probability`` is the model's own word that the tier's answer is good; ``expected_quality`` and ``expected_cost_usd`` are calibrated
     and count the escalations of starting there.
     """
     costs, router = decider.costs_usd(features), decider.champion.router
-    found = {tier: {"call_usd": cost} for tier, cost in costs.items()}
     policy = router.policies.get(decider.skill) if router else None
     if router is None or policy is None:
-        return found
+        return {tier: {"call_usd": cost} for tier, cost in costs.items()}
     raw = router.families[family_of(decider.skill)].score(decider.skill, decider.traits, features, text)
-    for tier, (quality, cost) in policy.expected(raw, costs).items():
-        more = {"pass_rate": policy.pass_rates[tier], "expected_quality": quality, "expected_cost_usd": cost}
-        found.setdefault(tier, {}).update(probability=raw[tier], **more)
+    expected = policy.expected(raw, costs)
+    found = {}
+    for tier, cost in costs.items():
+        quality, total = expected.get(tier, (None, None))
+        made = {"probability": raw.get(tier), "pass_rate": policy.pass_rates.get(tier), "expected_quality": quality}
+        found[tier] = {"call_usd": cost, **made, "expected_cost_usd": total}
     return found
 
 
