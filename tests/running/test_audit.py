@@ -1,8 +1,10 @@
 """Audits against the simulator: what is drawn, asked, compared, paid and written, and what a second try does."""
 
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -168,6 +170,18 @@ def test_results_of_the_highest_tier_are_audited_on_the_cheaper_ones(settings: S
     found = rows(Lake(settings.lake))
     assert {row["tier"] for row in found if row["is_served"]} == {"expert"} and len(found) == 12
     assert Counter(call["model"] for call in simulator.calls()) == {"sim-fast": 4, "sim-standard": 4}
+
+
+def test_results_of_a_model_that_the_profile_no_longer_has_say_nothing(
+    settings: Settings, lake: Lake, simulator: Simulator, tmp_path: Path
+) -> None:
+    profile = yaml.safe_load(Path(settings.profile).read_text())
+    for tier, model in (("fast", "openai/sim-standard"), ("standard", "openai/sim-fast")):
+        profile["tiers"][tier][0]["model"] = model
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(profile))
+    shutil.copy(Path(settings.profile).with_name("prices.csv"), tmp_path)
+    told = audit(replace(settings, profile=str(tmp_path / "other.yaml")), SKILL, "2026-01-01")
+    assert (told.state, simulator.calls()) == ("nothing", [])
 
 
 def test_results_made_with_parameters_are_asked_again_with_them(settings: Settings, simulator: Simulator) -> None:

@@ -125,7 +125,7 @@ def _drawn(
     take_lease(space.state, lease, owner)
     try:
         key = audit_key(skill, name)
-        plan = load_plan(space.lake, key, audit_id(skill, name)) or make_plan(space, profile, name, n, at)
+        plan = load_plan(space, key, audit_id(skill, name)) or make_plan(space, profile, name, n, at)
         if plan.sample:
             space.lake.check_writable()
             save_plan(space.lake, key, plan)

@@ -5,7 +5,7 @@ from it which results are new.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -20,17 +20,16 @@ from skillyard.lake.tables import MONEY, SHARE, TEXT, TIMESTAMP
 from skillyard.profiles import Profile
 from skillyard.routing.decide import HEURISTIC
 from skillyard.running.audit_sample import Candidate, draw
-from skillyard.running.items import ITEM_FIELDS, Item, items_of
+from skillyard.running.items import Item, items_of
 from skillyard.running.runs import Workspace, results_of, run_key, slug
 from skillyard.skills import Skill, SkillError
 from skillyard.tiers import TIERS
 
 MOST_EARLIER = 200
 """Audits that are looked back at: half a year of nights."""
-ITEM_NAMES = [f.name for f in ITEM_FIELDS]
 SAMPLE_SCHEMA = pa.schema(
     [
-        *ITEM_FIELDS,
+        *((name, TEXT) for name in ("item_id", "doc_id")),
         *((name, TEXT) for name in ("result_run_id", "fingerprint", "parameters", "tier", "model", "answer", "router_version", "stratum")),
         *((name, SHARE) for name in ("route_score", "weight")),
         ("cost_usd", MONEY),
@@ -98,12 +97,13 @@ def make_plan(space: Workspace, profile: Profile, name: str, n: int, at: datetim
     """Draw the sample of an audit, without writing it."""
     skill, lake = space.skill, space.lake
     names, seen = compared_tiers(skill, profile), _seen(lake, skill.name)
-    columns = ["item_id", "tier", "route_score", "fingerprint", "is_stale", "run_id", "produced_at"]
+    columns = ["item_id", "tier", "model", "route_score", "fingerprint", "is_stale", "run_id", "produced_at"]
+    models = {tier: {d.model for d in profile.deployments(tier)} for tier in names}
     current = {row["item_id"]: row for row in _current(space, read(lake, results_of(skill), columns).to_pylist())}
     candidates = [
         Candidate(row["item_id"], names[row["tier"]], row["route_score"], seen.newest_at is None or row["produced_at"] > seen.newest_at)
         for row in current.values()
-        if row["tier"] in names and (row["item_id"], row["run_id"]) not in seen.results
+        if row["model"] in models.get(row["tier"], ()) and (row["item_id"], row["run_id"]) not in seen.results
     ]
     drawn = {d.item_id: d for d in draw(candidates, n, skill.tier_max, f"{skill.name} {name}")}
     rows = [row | {"stratum": drawn[i].stratum, "weight": drawn[i].weight} for i, row in current.items() if i in drawn]
@@ -117,12 +117,13 @@ def save_plan(lake: Lake, key: str, plan: AuditPlan) -> None:
     lake.write_frame_once(f"{key}/sample.parquet", pa.Table.from_pylist(rows, schema=SAMPLE_SCHEMA))
 
 
-def load_plan(lake: Lake, key: str, audit: str) -> AuditPlan | None:
+def load_plan(space: Workspace, key: str, audit: str) -> AuditPlan | None:
     """Return an audit that was drawn before, or None."""
-    if not lake.has(f"{key}/sample.parquet"):
+    if not space.lake.has(f"{key}/sample.parquet"):
         return None
-    rows = lake.read_frame(f"{key}/sample.parquet").to_pylist()
-    sample = tuple(_read_row(row) for row in rows)
+    rows = space.lake.read_frame(f"{key}/sample.parquet").to_pylist()
+    items = _items(space, (row["doc_id"] for row in rows))
+    sample = tuple(_read_row(row, items[row["item_id"]]) for row in rows)
     return AuditPlan(audit, rows[0]["drawn_at"], rows[0]["newest_at"], len(rows), sample)
 
 
@@ -178,7 +179,7 @@ def _sampled(space: Workspace, rows: list[dict[str, Any]]) -> Iterator[Sampled]:
     table, skill = results_of(space.skill), space.skill
     whole = read(space.lake, table, where=pc.field("item_id").isin([row["item_id"] for row in rows])).to_pylist()
     results = {result["item_id"]: result for result in whole}
-    items = {item.item_id: item for _, item in items_of(space.lake, {result["doc_id"] for result in whole}, [skill])}
+    items = _items(space, (result["doc_id"] for result in whole))
     for row in sorted(rows, key=lambda row: str(row["item_id"])):
         result, item = results.get(row["item_id"]), items.get(row["item_id"])
         if result is None or item is None:
@@ -201,6 +202,11 @@ def _sampled(space: Workspace, rows: list[dict[str, Any]]) -> Iterator[Sampled]:
         )
 
 
+def _items(space: Workspace, doc_ids: Iterable[str]) -> dict[str, Item]:
+    """Return the items of some documents by item_id."""
+    return {item.item_id: item for _, item in items_of(space.lake, set(doc_ids), [space.skill])}
+
+
 def _plain(value: Any) -> str:
     """Return a value that JSON has no type for as text: it is compared as what its schema says."""
     return value.isoformat() if isinstance(value, date) else f"{value:f}"
@@ -209,12 +215,11 @@ def _plain(value: Any) -> str:
 def _row(plan: AuditPlan, sampled: Sampled) -> dict[str, Any]:
     same = {name: getattr(sampled, name) for name in SAMPLE_SCHEMA.names if name in Sampled.__slots__}
     texts = {"parameters": json.dumps(sampled.parameters), "answer": json.dumps(sampled.answer, ensure_ascii=False)}
-    item = {name: getattr(sampled.item, name) for name in ITEM_NAMES}
+    item = {"item_id": sampled.item.item_id, "doc_id": sampled.item.doc_id}
     return item | same | texts | {"drawn_at": plan.drawn_at, "newest_at": plan.newest_at}
 
 
-def _read_row(row: dict[str, Any]) -> Sampled:
-    item = Item(**{name: row[name] for name in ITEM_NAMES})
+def _read_row(row: dict[str, Any], item: Item) -> Sampled:
     same = {name: row[name] for name in Sampled.__slots__ if name != "item"}
     texts = {name: json.loads(row[name]) for name in ("parameters", "answer")}
     return Sampled(item, **{**same, **texts, "produced_at": row["produced_at"].astimezone(UTC)})

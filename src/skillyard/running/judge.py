@@ -27,13 +27,12 @@ SCHEMA: dict[str, Any] = {
     "required": ["verdict"],
     "properties": {"verdict": {"type": "string", "enum": list(VERDICTS)}},
 }
-MAX_TOKENS = 32
 
 
 async def judge_texts(pair: Pair, tier: str, item: Item, skill: Skill, asker: Asker, profile: Profile, gateway: Gateway) -> float | None:
     """Return how far two texts say the same, 0..1; None when the judge gives no verdict. Raises what ``Gateway.complete`` raises."""
     asked = make_request(tier, item, skill, asker, profile, "judge")
-    request = replace(asked, messages=_messages(pair), schema=SCHEMA, max_tokens=min(asked.max_tokens, MAX_TOKENS))
+    request = replace(asked, messages=_messages(pair), schema=SCHEMA)
     try:
         content = (await gateway.complete(request)).answer.content
         return VERDICTS[json.loads(content)["verdict"]]
