@@ -276,6 +276,16 @@ def use_threshold(settings: Settings, version: str, threshold: float) -> None:
     promote(lake, f"at-{threshold}", "a test", "because", NIGHT)
 
 
+def test_nothing_is_spent_on_choosing_once_a_soft_limit_lowers_the_tiers(own: Settings, simulator: Simulator) -> None:
+    set_budget(own, '{per: month, soft_usd: "0.0001", on_soft: lower_tier}')
+    go(own, limit=4, first_tier="standard")
+    simulator.reset()
+    made = plan(own, "r2")
+    route_run(own, made.run_key)
+    assert simulator.calls() == [] and made.quote.classifier_usd == "0"
+    assert all("classif" not in row["route_reason"] for row in routed(own, made))
+
+
 def test_nobody_is_asked_where_the_answer_changes_nothing(own: Settings, simulator: Simulator) -> None:
     made = plan(own, first_tier="standard")
     route_run(own, made.run_key)

@@ -120,7 +120,7 @@ class Quoter:
     def _classifier_usd(self, by_tier: Mapping[str, list[Item]]) -> Range:
         """Return what asking the classifier about all these items would cost, a few more than those that turn out to be unsure."""
         space, plan, at = self.space, self.plan, self.at
-        if not space.skill.classifier or why_off(space.settings, space.skill, self.profile, plan.first_tier, at):
+        if not space.skill.classifier or self._lowering() or why_off(space.settings, space.skill, self.profile, plan.first_tier, at):
             return Range(0, 0, 0)
         classifier = Classifier(space, plan, self.profile, self.prices, at)
         once = classifier.range_usd(item for own in by_tier.values() for item in own)

@@ -52,7 +52,7 @@ def route_run(settings: Settings, run_key: str, say: Callable[[str], None] | Non
     if say and decider:
         say(f"{plan.skill}: {decider.champion.text}")
     decided: Iterable[Decided] = _decide(items, decider)
-    if decider and space.skill.classifier:
+    if decider and space.skill.classifier and not soft:  # with a soft limit reached, nothing is spent on choosing
         decided = classify_items(Classifier(space, plan, profile, prices, now), decider, decided, say)
     for row, routed in decided:
         decision = lower_tier(routed, soft) if soft else routed
