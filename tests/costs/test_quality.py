@@ -32,17 +32,16 @@ def test_the_interval_holds_the_estimate_and_narrows_with_more_audits() -> None:
     few, many = (retained_of(held_rows(night(DAY, [1.0, 1.0, 1.0, 1.0, 0.5] * n)), DAY) for n in (4, 80))
     assert few["retained"] == pytest.approx(0.9) == many["retained"]
     assert few["retained_lower"] < many["retained_lower"] < 0.9 < many["retained_upper"] < few["retained_upper"]
-    assert many["retained_upper"] - many["retained_lower"] < 0.08
+    assert many["retained_upper"] - many["retained_lower"] < 0.09
 
 
-def test_each_bound_is_wrong_in_at_most_one_night_of_twenty() -> None:
-    rng, wrong = np.random.default_rng(5), [0, 0]
+def test_the_interval_misses_the_truth_in_at_most_one_night_of_twenty() -> None:
+    rng, n_missed = np.random.default_rng(5), 0
     for _ in range(200):
         shares = np.where(rng.random(60) < 0.85, 1.0, 0.4)
         found = retained_of(held_rows(night(DAY, shares.tolist())), DAY)
-        wrong[0] += found["retained_lower"] > 0.91
-        wrong[1] += found["retained_upper"] < 0.91
-    assert max(wrong) <= 200 * 0.05 + 6
+        n_missed += not found["retained_lower"] <= 0.91 <= found["retained_upper"]
+    assert n_missed <= 200 * 0.05 + 6
 
 
 def test_weights_count() -> None:

@@ -1,8 +1,8 @@
 """The quality that routing keeps, day by day: what was served beside the highest tier's answers, as the audits that still hold show it.
 
 Retained quality is the weighted mean agreement of the served answers, by that of the highest tier (its own answers agree with themselves).
-Audits hold as far back as the quality of what was served has not changed, whether a model or the router was the cause. Each bound is wrong
-in at most one case of twenty, however few audits there are, see ``routing.bounds``.
+Audits hold as far back as the quality of what was served has not changed, whether a model or the router was the cause. The interval misses
+the truth in at most one case of twenty, however few audits there are, see ``routing.bounds``.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from skillyard.lake.publish import replace_partition
 from skillyard.lake.read import read
 from skillyard.lake.tables import AUDITS, LLM_CALLS, QUALITY_DAILY
 from skillyard.lake.validate import validate
-from skillyard.routing.bounds import lower_bound
+from skillyard.routing.bounds import ALPHA, lower_bound
 from skillyard.routing.evidence import Evidence, Observation, hash_share, still_valid
 from skillyard.routing.policy import DEFAULT_TARGET
 from skillyard.running.routers import champion
@@ -30,6 +30,8 @@ from skillyard.tiers import TIERS
 
 WINDOW = timedelta(days=180)
 """Older audits are not looked at."""
+ONE_SIDE = ALPHA / 2
+"""Level of each end of the interval."""
 SERVED = TIERS[0]
 """The outcome of what was served stands under one name, whichever tier it came from: a change of the mix is a change of its quality."""
 _COLUMNS = ["skill", "fingerprint", "item_id", "doc_id", "weight", "has_passed", "agreement", "audited_at"]
@@ -64,7 +66,7 @@ def held_rows(rows: Sequence[Row]) -> list[Evidence]:
 
 
 def retained_of(held: Sequence[Evidence], day: date) -> Row:
-    """Return estimate and bounds of the retained quality, and how many items they rest on. Documents are independent, their pages not."""
+    """Return estimate and interval of the retained quality, and how many items they rest on. Documents are independent, their pages not."""
     groups: dict[str, list[Evidence]] = defaultdict(list)
     for row in held:
         groups[row.group].append(row)
@@ -76,8 +78,8 @@ def retained_of(held: Sequence[Evidence], day: date) -> Row:
         "n_audited": len(held),
         "n_audited_today": sum(row.observed_at.date() == day for row in held),
         "retained": retained,
-        "retained_lower": min(lower_bound(served, whole, most), retained),
-        "retained_upper": max(1 - lower_bound(whole - served, whole, most), retained),
+        "retained_lower": min(lower_bound(served, whole, most, ONE_SIDE), retained),
+        "retained_upper": max(1 - lower_bound(whole - served, whole, most, ONE_SIDE), retained),
     }
 
 

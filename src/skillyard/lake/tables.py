@@ -270,8 +270,8 @@ QUALITY_DAILY = Table(
             required("n_audited", INT, "audited items that the figures rest on: of this day and as far back as they agree"),
             required("n_audited_today", INT, "of these, audited on this day"),
             required("retained", SHARE, "estimate, 0..1"),
-            required("retained_lower", SHARE, "95 % lower confidence bound"),
-            required("retained_upper", SHARE, "95 % upper confidence bound"),
+            required("retained_lower", SHARE, "lower end of its 95 % interval"),
+            required("retained_upper", SHARE, "upper end of its 95 % interval"),
             required("target", SHARE, "what the skill asks for"),
             required("audit_cost_usd", MONEY, "what the audits of the day cost"),
         ]
