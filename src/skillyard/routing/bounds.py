@@ -17,8 +17,9 @@ Floats = NDArray[np.float64]
 ALPHA = 0.05
 MOST_STAKED = 0.98
 """Share of the capital that one bet may risk."""
-PRIOR_ROWS, PRIOR_VARIANCE = 4.0, 0.1
-"""What the variance is taken to be before any row, and how many rows that is worth."""
+PRIOR_ROWS, PRIOR_VARIANCE = 40.0, 0.1
+"""What the variance is taken to be before any row, and how many rows that is worth: before the first loss it would look like 0, and too
+much be staked on there being none."""
 RATIOS: Floats = np.linspace(0.0025, 1.25, 500)
 """Where lower_bound looks."""
 
