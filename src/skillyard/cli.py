@@ -317,7 +317,7 @@ def promote_router(
 
 @router_app.command("rollback")
 def roll_router_back(as_json: AsJson = False) -> None:
-    """Go back to the champion before this one; doing it twice undoes it."""
+    """Go back to the champion of before the last training or promotion; doing it twice undoes it."""
     from skillyard.lake.lake import Lake
     from skillyard.running.routers import rollback
 

@@ -76,6 +76,12 @@ def test_a_rollback_goes_back_to_the_version_before_and_a_second_one_undoes_it(l
     assert champion(lake).version == "b"
 
 
+def test_promoting_the_champion_again_forgets_nothing(lake: Lake, made: Router) -> None:
+    two_versions(lake, made)
+    before = champion(lake).pointer
+    assert promote(lake, "b", "a test", "again", NOW) == champion(lake).pointer == before
+
+
 def test_a_rollback_of_the_first_champion_goes_back_to_declared_traits(lake: Lake, made: Router) -> None:
     with pytest.raises(ConfigError, match="nothing to go back to"):
         rollback(lake, "a test", NOW)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from skillyard.routing.decide import HEURISTIC
 from skillyard.running.explain import explain_item
 from skillyard.running.pipeline import run_skill
 from skillyard.running.plan import plan_run
-from skillyard.running.routers import FOLDER, champion, list_versions, promote, rollback
+from skillyard.running.routers import FOLDER, champion, list_versions, load_version, promote, rollback, save_version
 from skillyard.running.runs import PlanRequest
 from skillyard.running.training import recalibrate_champion, replay_rows, replay_versions, train_challenger
 from skillyard.settings import Settings
@@ -103,13 +103,17 @@ def test_a_night_that_says_the_same_changes_nothing(copy: Settings) -> None:
     assert champion(Lake(copy.lake)).pointer == now and before is not None
 
 
-def test_a_bad_night_moves_its_skill_up_the_other_stays_and_a_rollback_takes_it_back(copy: Settings) -> None:
+def test_a_bad_night_moves_its_skill_up_the_other_stays_and_a_rollback_goes_back_past_it(copy: Settings) -> None:
+    before = champion(Lake(copy.lake)).version
+    save_version(Lake(copy.lake), replace(load_version(Lake(copy.lake), before), version="trained-anew"))
+    promote(Lake(copy.lake), "trained-anew", "a test", "because", NIGHT)
     publish_audit(copy, SKILL, doc_ids(copy)[:200], BAD, NIGHT + timedelta(days=1))
     report = recalibrate_champion(copy, NIGHT + timedelta(days=1))
-    assert report.is_promoted and SKILL in report.reason
+    assert (report.is_promoted, report.reason) == (True, f"recalibrated; another threshold for {SKILL}")
+    assert champion(Lake(copy.lake)).version == report.challenger != before
     assert (tier_of(copy, SKILL) != "fast", tier_of(copy, OTHER)) == (True, "fast")
     rollback(Lake(copy.lake), "a test", NIGHT)
-    assert tier_of(copy, SKILL) == "fast"
+    assert (champion(Lake(copy.lake)).version, tier_of(copy, SKILL)) == (before, "fast")
 
 
 def test_without_a_champion_a_night_trains_the_first_one(copy: Settings) -> None:

@@ -119,15 +119,21 @@ def describe_router(settings: Settings, version: str | None = None) -> dict[str,
     return shown | {"versions": list_versions(lake)}
 
 
-def promote(lake: Lake, version: str, by: str, why: str, now: datetime, over: Champion | None = None) -> Pointer:
+def promote(
+    lake: Lake, version: str, by: str, why: str, now: datetime, over: Champion | None = None, previous: str | None = None
+) -> Pointer:
     """Make a version (or ``heuristic``) the champion. ``over`` is the champion it was compared with: PromotionConflict if it changed.
 
-    A version that is missing or cannot be used is refused, and the champion stays.
+    A version that is missing or cannot be used is refused, and the champion stays; so it does when it is that version. ``previous`` is what a rollback goes back to, the
+    champion by default.
     """
     over = over or champion(lake)
     if version != HEURISTIC:
         load_version(lake, version)
-    pointer = Pointer(version, over.pointer.version if over.pointer else HEURISTIC, now.isoformat(), by, why)
+    if over.pointer and over.pointer.version == version:
+        return over.pointer
+    before = previous or (over.pointer.version if over.pointer else HEURISTIC)
+    pointer = Pointer(version, before, now.isoformat(), by, why)
     data = json.dumps(asdict(pointer), ensure_ascii=False, indent=1).encode()
     if lake.storage.replace_if_match(POINTER, data, over.etag) is None:
         raise PromotionConflict(
@@ -138,7 +144,7 @@ def promote(lake: Lake, version: str, by: str, why: str, now: datetime, over: Ch
 
 
 def rollback(lake: Lake, by: str, now: datetime) -> Pointer:
-    """Go back to the version before the champion; doing it twice undoes it."""
+    """Go back to the champion of before the last training or promotion, past all recalibrations since; doing it twice undoes it."""
     current = champion(lake)
     if current.pointer is None:
         raise ConfigError("no router has been promoted: there is nothing to go back to.")

@@ -83,21 +83,25 @@ def train_challenger(settings: Settings, now: datetime, is_dry_run: bool = False
 
 
 def recalibrate_champion(settings: Settings, now: datetime, by: str = "quality_audit") -> TrainingReport:
-    """Fit the champion's calibration and thresholds to the evidence that holds. Without a champion, try to train the first one."""
+    """Fit the champion's calibration and thresholds to the evidence that holds. Without a champion, try to train the first one.
+
+    What a rollback goes back to stays as it was: nights do not bury the champion of before the last training.
+    """
     lake = Lake(settings.lake)
     current = champion(lake)
     if current.router is None and not current.problem and current.pointer is None:
         return train_challenger(settings, now, by=by)
     found = learnable(settings, now)
-    if current.router is None or not found.rows:
+    if current.router is None or current.pointer is None or not found.rows:
         return _nothing("calibration", current, found)
     calibrated = recalibrate(current.router, found.rows, found.traits, found.targets, now)
-    changed = sorted(s for s, policy in calibrated.policies.items() if policy != current.router.policies.get(s))
-    if not changed:
+    before = current.router.policies
+    if calibrated.policies == before:
         return _report("calibration", False, "the evidence says the same as before", current, calibrated, found, None)
     save_version(lake, calibrated)
-    reason = f"recalibrated {', '.join(changed)}"
-    promote(lake, calibrated.version, by, reason, now, current)
+    moved = [skill for skill, policy in calibrated.policies.items() if skill not in before or policy.threshold != before[skill].threshold]
+    reason = f"recalibrated; another threshold for {', '.join(sorted(moved)) or 'no skill'}"
+    promote(lake, calibrated.version, by, reason, now, current, current.pointer.previous)
     return _report("calibration", True, reason, current, calibrated, found, None)
 
 
