@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import groupby
+from operator import itemgetter
+from sys import intern
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +18,7 @@ from skillyard.lake.tables import LLM_CALLS, MONEY
 from skillyard.tiers import TIERS
 
 _KEY = ("skill", "fingerprint", "doc_id", "item_id", "operation_id", "tier")
+CHUNK_ROWS = 10_000
 _COLUMNS = [*_KEY, "purpose", "status", "lane", "latency_ms", "cost_usd", "saved_usd"]
 
 
@@ -54,10 +58,9 @@ def read_operations(lake: Lake, first: date, last: date) -> list[Operation]:
     parts = [_summed(_measured(pa.Table.from_batches([batch]))) for batch in scan(lake, LLM_CALLS, _COLUMNS, where)]
     if not parts:
         return []
-    steps: dict[str, list[dict[str, Any]]] = {}
-    for step in _summed(pa.concat_tables(parts)).to_pylist():
-        steps.setdefault(step["operation_id"], []).append(step)
-    return [_operation(sorted(own, key=lambda step: TIERS.index(step["tier"]))) for _, own in sorted(steps.items())]
+    rows = _summed(pa.concat_tables(parts)).sort_by("operation_id")
+    steps = (step for batch in rows.to_batches(max_chunksize=CHUNK_ROWS) for step in batch.to_pylist())
+    return [_operation(sorted(own, key=lambda step: TIERS.index(step["tier"]))) for _, own in groupby(steps, itemgetter("operation_id"))]
 
 
 def _measured(calls: pa.Table) -> pa.Table:
@@ -89,8 +92,12 @@ def _operation(steps: list[dict[str, Any]]) -> Operation:
     answered = [step for step in steps if step["n_settled"] or step["n_cached"]]
     is_timed = answered and not any(step["n_cached"] or step["n_untimed"] for step in steps)
     return Operation(
-        **{name: steps[0][name] for name in ("operation_id", "skill", "fingerprint", "doc_id", "item_id")},
-        costs_usd={step["tier"]: step["cost_usd"] for step in steps},
+        operation_id=steps[0]["operation_id"],
+        skill=intern(steps[0]["skill"]),
+        fingerprint=intern(steps[0]["fingerprint"]),
+        doc_id=steps[0]["doc_id"],
+        item_id=steps[0]["item_id"],
+        costs_usd={intern(step["tier"]): step["cost_usd"] for step in steps},
         last_tier=answered[-1]["tier"] if answered else None,
         is_cached=bool(answered) and not answered[-1]["n_settled"],
         saved_usd=sum((step["saved_usd"] for step in steps), Decimal(0)),
