@@ -124,8 +124,8 @@ def promote(
 ) -> Pointer:
     """Make a version (or ``heuristic``) the champion. ``over`` is the champion it was compared with: PromotionConflict if it changed.
 
-    A version that is missing or cannot be used is refused, and the champion stays; so it does when it is that version. ``previous`` is what a rollback goes back to, the
-    champion by default.
+    A version that is missing or cannot be used is refused, and the champion stays; so it does when it is that version. ``previous`` is
+    what a rollback goes back to, the champion by default.
     """
     over = over or champion(lake)
     if version != HEURISTIC:
