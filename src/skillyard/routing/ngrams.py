@@ -16,7 +16,7 @@ N_BUCKETS = 1 << N_BITS
 REPEATED = 0
 """The bucket of a span that the text had before: it counts for nothing, so each span counts once."""
 N_CHARACTERS = 4
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+_SIGN = re.compile(r"([^\w\s])")
 _FIRST, _LAST = " \x02 ", " \x03 "
 """Begin and end of a text: words of their own, so that the first and the last word of a text are pairs as well."""
 _BASE = 0x9E3779B97F4A7C15
@@ -39,7 +39,8 @@ _INVERSES = _powers(pow(_BASE, -1, _MODULUS), _MULTIPLIER, _LONGEST)
 
 def hash_spans(text: str) -> NDArray[np.int64]:
     """Return the buckets of a text's words, pairs and characters, sorted; at least one, and REPEATED for each that came before."""
-    joined = _FIRST + " ".join(_TOKEN.findall(text[:TEXT_CAP].lower()[:TEXT_CAP])) + _LAST
+    signs_apart = " ".join(_SIGN.split(text[:TEXT_CAP].lower()[:TEXT_CAP]))
+    joined = _FIRST + " ".join(signs_apart.split()) + _LAST
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
     n = len(codes)
     sums = np.zeros(n + 1, np.uint64)
