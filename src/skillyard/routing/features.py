@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from skillyard.tokens import estimate_tokens
 
 TEXT_CAP = 4000
-_CODE = (
-    ("```", re.compile("```")),
-    ("def ", re.compile(r"def \w+\(")),
-    ("class ", re.compile(r"class \w+[:({]")),
-    ("}", re.compile(r";\s*\n\s*}")),
-    ("SELECT ", re.compile(r"SELECT .+ FROM ")),
-    ("</", re.compile(r"</\w+>")),
-)
-"""A substring that is quick to look for, and the pattern that decides."""
+_CODE = {
+    "```": re.compile("```"),
+    "def ": re.compile(r"def \w+\("),
+    "class ": re.compile(r"class \w+[:({]"),
+    "}": re.compile(r";\s*\n\s*}"),
+    "SELECT ": re.compile(r"SELECT .+ FROM "),
+    "</": re.compile(r"</\w+>"),
+}
+"""By a substring that is quick to look for: the pattern that decides."""
 _MATHS_SIGNS = ("∑", "∫", "√", "π", "\\frac")
 _MATHS = re.compile(r"[=<>≤≥*/^](?:(?<=\d.)|(?<=\d\s.))=?\s*\d")
 """A sign between two numbers; that begins with the sign, because a search for one of a set of characters is quick."""
@@ -54,9 +54,9 @@ def extract_features(text: str, language: str | None) -> Features:
         n_tokens=estimate_tokens(text),
         language=language,
         has_poor_scan=head.count("\ufffd") * 50 > len(head),
-        has_code=any(hint in head and pattern.search(head) for hint, pattern in _CODE),
+        has_code=any(map(head.__contains__, _CODE)) and _has_code(head),
         has_maths=any(map(head.__contains__, _MATHS_SIGNS)) or _MATHS.search(head) is not None,
-        has_table=_has_table(head),
+        has_table=("|" in head or "\t" in head) and _has_table(head),
         n_words=len(words),
         n_numbers=len(_NUMBER.findall(head)),
         n_negations=_count_negations(head, words),
@@ -68,6 +68,10 @@ def extract_features(text: str, language: str | None) -> Features:
 def _count_negations(head: str, words: list[str]) -> int:
     n_words = 0 if _NEGATIONS.isdisjoint(words) else sum(map(_NEGATIONS.__contains__, words))
     return n_words + head.count("n't") + head.count("n’t")
+
+
+def _has_code(head: str) -> bool:
+    return any(pattern.search(head) for hint, pattern in _CODE.items() if hint in head)
 
 
 def _has_table(head: str) -> bool:
