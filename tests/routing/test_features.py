@@ -1,5 +1,7 @@
 """What the router sees in a text."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +62,15 @@ def test_questions_and_numbers_are_counted() -> None:
 def test_a_scan_full_of_unreadable_characters_is_poor() -> None:
     assert seen("tot\ufffdl \ufffdmount du\ufffd").has_poor_scan
     assert not seen(PLAIN * 10 + "\ufffd").has_poor_scan
+
+
+@pytest.mark.parametrize(
+    "text", ["SELECT " * 600, "};" + "\n" * 4000, "class a" * 600, "</a" * 1400, "3 = " * 1000, "3=" + " " * 4000, "def " + "a" * 4000]
+)
+def test_no_text_is_slow_to_look_at(text: str) -> None:
+    start = time.thread_time()
+    seen(text)
+    assert time.thread_time() - start < 0.02
 
 
 @given(st.text(max_size=2 * TEXT_CAP))
