@@ -10,16 +10,18 @@ import pytest
 from skillyard.costs.changes import batch_changes, cache_changes, cascade_changes, classifier_changes, tier_changes
 from skillyard.costs.classifier import ENOUGH, Balance
 from skillyard.costs.complexity import class_rows, describe_ttl
-from skillyard.costs.operations import Operation
+from skillyard.costs.operations import Operation, read_operations
 from skillyard.costs.plan import Plan, make_plan
 from skillyard.costs.plan_text import render
-from skillyard.costs.projection import Repriced, total
+from skillyard.costs.prices import PriceBook
+from skillyard.costs.projection import Repriced, reprice, total
 from skillyard.costs.rules import find_cheap_tier_fails
 from skillyard.errors import ConfigError
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append, replace_rows
 from skillyard.lake.results import results_table, to_results
 from skillyard.lake.tables import LLM_CALLS
+from skillyard.profiles import load_profile
 from skillyard.running.training import train_challenger
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue
@@ -89,6 +91,18 @@ def test_a_batch_lane_that_is_cheaper_is_a_change_with_its_discount() -> None:
     (change,) = batch_changes(repriced(10, "0.002", "0.001"), Decimal(3))
     assert (change.saves_usd, change.basis) == (Decimal("0.030"), "modelled") and "takes 50%" in change.what
     assert batch_changes(repriced(10, "0.002"), Decimal(3)) == []
+
+
+def test_a_scheduled_live_call_could_have_been_half_the_price_in_the_batch_lane(settings: Settings) -> None:
+    """gpt-6-luna has a batch lane at half its prices; what a person asked from the command line does not wait."""
+    lake, luna = Lake(settings.lake), "openai/gpt-6-luna"
+    by_dag, by_hand = (call(model=luna, dag_id=dag, operation_id=dag) for dag in ("a DAG", "cli"))
+    append(lake, LLM_CALLS, ledger([by_dag, by_hand, call(model=luna, lane="batch", operation_id="later")]), "a")
+    skills, profile = {SKILL: Catalogue(settings.include).load(SKILL)}, load_profile("hybrid", settings.include, {})
+    found = reprice(lake, read_operations(lake, DAY, DAY), skills, profile, PriceBook.load(settings.include), DAY)
+    assert [item.batch_saves_usd for item in found] == [found[0].tier_usd["fast"] / 2, 0, 0]
+    assert found[2].tier_usd["fast"] * 2 == found[0].tier_usd["fast"] < found[0].tier_usd["expert"] == found[2].tier_usd["expert"]
+    assert not any(item.is_routed for item in found)
 
 
 def test_the_same_request_bought_again_is_a_change_unless_the_item_is_hard(settings: Settings) -> None:

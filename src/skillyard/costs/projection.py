@@ -20,10 +20,11 @@ from skillyard.costs.prices import PLACES, PriceBook, Usage
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import scan
 from skillyard.lake.tables import LLM_CALLS
-from skillyard.profiles import Profile
+from skillyard.profiles import Deployment, Profile
 from skillyard.routing.policy import SkillPolicy
 from skillyard.running.decider import Decider
 from skillyard.running.items import Item, items_of
+from skillyard.running.voters import voters_of
 from skillyard.skills import Skill
 
 MOST_ITEMS = 5_000
@@ -72,13 +73,17 @@ def reprice(
     items = _items(lake, [operation for operation in operations if operation.skill in deciders], skills)
     found = []
     for operation in operations:
-        call, lanes = calls.get(operation.operation_id), skills[operation.skill].lanes
-        if call is not None:
-            costs = {tier: _cost(call, tier, call["lane"], profile, prices, now) for tier in lanes}
-            item = items.get((operation.skill, operation.item_id))
-            routed = _routed(deciders[operation.skill], item, costs) if item is not None else operation.cost_usd
-            saves = _batch_saves(call, profile, prices, now)
-            found.append(Repriced(operation.skill, operation.cost_usd, costs, routed, item is not None, saves))
+        call, skill = calls.get(operation.operation_id), skills[operation.skill]
+        if call is None:
+            continue
+        costs = {tier: _cost(call, profile.deployments(tier)[0], call["lane"], prices, now) for tier in skill.lanes}
+        item, routed = items.get((operation.skill, operation.item_id)), operation.cost_usd
+        if item is not None:
+            votes = voters_of(skill, profile)
+            asked = {t: usd + sum(_cost(call, voter, "live", prices, now) for voter in votes.get(t, ())) for t, usd in costs.items()}
+            routed = _routed(deciders[skill.name], item, asked)
+        saves = _batch_saves(call, profile, prices, now)
+        found.append(Repriced(skill.name, operation.cost_usd, costs, routed, item is not None, saves))
     return found
 
 
@@ -140,7 +145,7 @@ def _items(lake: Lake, operations: Sequence[Operation], skills: Mapping[str, Ski
 
 
 def _routed(decider: Decider, item: Item, costs: Mapping[str, Decimal]) -> Decimal:
-    """Return the expected cost of an item that starts where the router says."""
+    """Return the expected cost of an item that starts where the router says, from what asking each tier costs."""
     policy, start = _policy(decider), decider.decide(item.text, item.language).tier
     expected = Decimal(0)
     for tier in reversed(list(costs)):
@@ -151,9 +156,8 @@ def _routed(decider: Decider, item: Item, costs: Mapping[str, Decimal]) -> Decim
     return expected
 
 
-def _cost(call: Mapping[str, Any], tier: str, lane: str, profile: Profile, prices: PriceBook, now: datetime) -> Decimal:
-    """Return what a call would cost on a tier's first deployment, live where that has no batch lane."""
-    deployment = profile.deployments(tier)[0]
+def _cost(call: Mapping[str, Any], deployment: Deployment, lane: str, prices: PriceBook, now: datetime) -> Decimal:
+    """Return what a call would cost on a deployment, live where that has no batch lane."""
     usage = Usage(**{meter: call[meter] for meter in _METERS})
     return prices.cost(deployment.model, usage, now, lane if deployment.has_batch else "live").usd
 
@@ -161,5 +165,5 @@ def _cost(call: Mapping[str, Any], tier: str, lane: str, profile: Profile, price
 def _batch_saves(call: Mapping[str, Any], profile: Profile, prices: PriceBook, now: datetime) -> Decimal:
     if call["lane"] == "batch" or call["dag_id"] == "cli":
         return Decimal(0)
-    live, batch = (_cost(call, call["tier"], lane, profile, prices, now) for lane in ("live", "batch"))
+    live, batch = (_cost(call, profile.deployments(call["tier"])[0], lane, prices, now) for lane in ("live", "batch"))
     return live - batch
