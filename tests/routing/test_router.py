@@ -155,6 +155,12 @@ def test_what_is_no_usable_router_is_refused_with_the_cause_and_what_to_do(data:
     assert "skillyard router train" in str(refused.value)
 
 
+def test_a_router_made_with_other_features_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skillyard.routing.router.DENSE", ("tokens",))
+    with pytest.raises(RouterUnusable, match="other features"):
+        load_router(DATA)
+
+
 def test_an_archive_with_a_pickle_in_it_is_refused() -> None:
     held = io.BytesIO()
     np.savez(held, header=np.array([{"format": 1}], dtype=object))

@@ -155,7 +155,7 @@ def _answers(rows: Sequence[Evidence], tier: str) -> Answers:
 def _constant(answers: Answers, n_columns: int) -> TierFit:
     """Return a model that knows the tier's rate alone, one good and one bad answer added."""
     n, n_good = len(answers.rows), float(answers.quality.sum())
-    rate = (n_good + 1) / (n + 2)
+    rate = float((answers.weight @ answers.quality + 1) / (n + 2))
     why = f"constant: {n_good:.0f} good of {n} answers; {MIN_CLASS:.0f} good and {MIN_CLASS:.0f} bad ones are needed"
     return TierFit(np.zeros(n_columns), float(np.log(rate / (1 - rate))), {"n": n, "rate": rate, "why": why})
 

@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 from skillyard.errors import ConfigError
 from skillyard.routing.decide import Decision, Traits, choose_tier, count_needed
 from skillyard.routing.features import Features
-from skillyard.routing.model import FamilyModel, family_of
+from skillyard.routing.model import DENSE, FamilyModel, family_of
 from skillyard.routing.ngrams import N_BUCKETS
 from skillyard.routing.policy import SkillPolicy
 from skillyard.tiers import TIERS
 
 FORMAT = 1
-"""Of the bytes. It grows with every change that an older reader would misread: spans hashed otherwise, other dense features."""
+"""Of the bytes. It grows with every change that an older reader would misread, spans that are hashed otherwise above all."""
 _BROKEN = (ValueError, KeyError, TypeError, OSError, EOFError, IndexError, NotImplementedError, zipfile.BadZipFile, zlib.error)
 Arrays = dict[str, NDArray[Any]]
 
@@ -105,6 +105,7 @@ def save_router(router: Router) -> bytes:
         "trained_on": router.trained_on,
         "metrics": router.metrics,
         "tiers": router.tiers,
+        "dense": DENSE,
         "families": {
             name: {"tiers": model.tiers, "levels": model.levels, "level": model.level, "metrics": model.metrics}
             for name, model in router.families.items()
@@ -137,6 +138,8 @@ def load_router(data: bytes, tiers: Sequence[str] = TIERS) -> Router:
         raise RouterUnusable(f"router {version} was changed after it was made: its sha256 is another. {again}")
     if made_for != tuple(tiers):
         raise RouterUnusable(f"router {version} was made for the tiers {', '.join(made_for)}; they are {', '.join(tiers)} now. {again}")
+    if tuple(header["dense"]) != DENSE:
+        raise RouterUnusable(f"router {version} was made with other features than this Skillyard has. {again}")
     return _read(header, arrays)
 
 
