@@ -1,6 +1,7 @@
 """Training and recalibration on a lake: what is promoted and why, and what routes afterwards."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -18,7 +19,7 @@ from skillyard.running.pipeline import run_skill
 from skillyard.running.plan import plan_run
 from skillyard.running.routers import FOLDER, champion, list_versions, load_version, promote, rollback, save_version
 from skillyard.running.runs import PlanRequest
-from skillyard.running.training import recalibrate_champion, replay_rows, replay_versions, train_challenger
+from skillyard.running.training import learnable, recalibrate_champion, replay_rows, replay_versions, train_challenger
 from skillyard.settings import Settings
 from tests.conftest import settings_in
 from tests.running.audits_of import audit_row, publish_audit, publish_audit_rows
@@ -147,6 +148,16 @@ def test_audits_with_one_class_or_nonsense_train_all_the_same(settings: Settings
     publish_audit_rows(settings, rows, "one-class")
     report = train_challenger(settings, NIGHT)
     assert not report.is_promoted and "left out 10" in report.evidence and "not enough evidence" in report.skills[SKILL]
+
+
+def test_a_skill_that_is_broken_does_not_keep_the_others_from_learning(settings: Settings, tmp_path: Path) -> None:
+    own = replace(settings, include=shutil.copytree(settings.include, tmp_path / "include"))
+    ids = publish_texts(own, mails(20))
+    for skill in (SKILL, OTHER):
+        publish_audit(own, skill, ids, GOOD, NIGHT)
+    (own.include / "skills" / OTHER / "assets" / "labels.yaml").write_text("labels: nonsense")
+    found = learnable(own, NIGHT)
+    assert (list(found.traits), {row.skill for row in found.rows}) == ([SKILL], {SKILL})
 
 
 def test_a_replay_has_a_row_per_skill_and_one_for_all_for_the_champion_and_for_declared_traits(site: Settings, settings: Settings) -> None:

@@ -137,10 +137,11 @@ def learnable(settings: Settings, now: datetime) -> Learnable:
     for name in sorted({row.skill for row in gathered.rows}):
         try:
             skill = catalogue.load(name)
+            own, fingerprint = traits_of(skill, {}), skill.fingerprint()
         except (UnknownName, SkillError):
             continue
-        traits[name], targets[name] = traits_of(skill, {}), skill.retained_target
-        rows += still_valid([row for row in gathered.rows if row.skill == name], skill.fingerprint())
+        traits[name], targets[name] = own, skill.retained_target
+        rows += still_valid([row for row in gathered.rows if row.skill == name], fingerprint)
     return Learnable(rows, traits, targets, f"{gathered.text}; {len(rows)} of them still hold")
 
 
