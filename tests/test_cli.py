@@ -332,3 +332,19 @@ def test_an_eval_below_the_skills_pass_rate_ends_with_1(
     code, out, _ = call(capsys, monkeypatch, "skills", "eval", "tag-document", "--tier", "fast", "--json")
     report = json.loads(out)
     assert code == 1 and not report["is_good"] and list(report["pass_rates"]) == ["fast"] and report["verdicts"][0]["message"]
+
+
+def test_a_plan_and_the_red_flags_from_the_command_line(
+    installed: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, out, err = call(capsys, monkeypatch, "cost", "plan")
+    assert (code, out) == (2, "") and "Begin with documents: skillyard ingest" in err
+    publish_texts(installed, mails(3))
+    call(capsys, monkeypatch, "run", "tag-document")
+    code, out, _ = call(capsys, monkeypatch, "cost", "plan", "--json", "--out", str(tmp_path / "plan.md"))
+    plan = json.loads(out)
+    assert code == 0 and (plan["n_items"], plan["classes"][0]["complexity"]) == (3, "low")
+    assert Decimal(plan["projections"][0]["month"]["usd"]) == 30 * Decimal(plan["cost_usd"]["answer"])
+    assert (tmp_path / "plan.md").read_text().startswith("# Scaling plan of ")
+    code, out, err = call(capsys, monkeypatch, "cost", "flags", "--json")
+    assert (code, json.loads(out)) == (0, []) and err.startswith("0 red flags on ")

@@ -53,7 +53,7 @@ def find_items(lake: Lake, skill: Skill, inbox: str, source_prefix: str = "") ->
 def items_of(lake: Lake, doc_ids: Collection[str], skills: Sequence[Skill]) -> Iterator[tuple[str, Item]]:
     """Yield what each skill makes of each document, after the skill's name; whether it still applies to it does not matter."""
     columns = ["doc_id", "uri", "language", "ingested_at"]
-    found = read(lake, "documents", columns, pc.field("doc_id").isin(list(doc_ids))).sort_by("ingested_at")
+    found = read(lake, "documents", columns, pc.field("doc_id").isin(pa.array(list(doc_ids), pa.string()))).sort_by("ingested_at")
     documents = {row["doc_id"]: row for row in found.to_pylist()}
     for doc_id, pages in _texts(lake, documents):
         for skill in skills:
