@@ -267,6 +267,20 @@ def test_an_audit_goes_through_the_batch_lane_where_a_tier_offers_one(settings: 
     assert submit_audit(own, *night) == 0 and audit(own, *night) == report
 
 
+def test_an_audit_stays_within_its_teams_budget_and_goes_on_when_there_is_more(
+    settings: Settings, lake: Lake, simulator: Simulator, tmp_path: Path
+) -> None:
+    own = replace(settings, include=shutil.copytree(settings.include, tmp_path / "include"))
+    teams = own.include / "teams.yaml"
+    enough = teams.read_text()
+    teams.write_text(enough.replace('{per: run, hard_usd: "25"}', '{per: run, hard_usd: "0.000001"}'))
+    with pytest.raises(RunIncomplete, match="'budget': 4"):
+        audit(own, SKILL, "2026-01-01", n=4)
+    assert simulator.calls() == []
+    teams.write_text(enough)
+    assert audit(own, SKILL, "2026-01-01").n_audited == 4, "the sample of the first try"
+
+
 CANDIDATES = st.lists(
     st.tuples(st.sampled_from(["fast", "standard", "expert"]), st.floats(0, 1), st.booleans()),
     max_size=60,
