@@ -18,8 +18,10 @@ from skillyard.gateway.state import LEASES, open_state, reading
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
 from skillyard.local.setup import Wanted
+from skillyard.running.routers import champion
 from skillyard.settings import Settings
 from tests.local.server import Server
+from tests.running.audits_of import publish_audit
 from tests.running.lake_of import mails, publish_texts
 from tests.simulator import Simulator
 
@@ -34,11 +36,14 @@ def test_runs_under_a_real_scheduler(
     """One server for all of it: starting one takes half a minute."""
     own = replace(settings, include=shutil.copytree(settings.include, tmp_path / "include"))
     publish_texts(own, mails(N))
-    server = airflow_server(own, target=Wanted(POOLS, ("skill.tag-document", "skill.classify-urgency", "lake_maintenance")))
+    server = airflow_server(
+        own, target=Wanted(POOLS, ("skill.tag-document", "skill.classify-urgency", "lake_maintenance", "router_training"))
+    )
     a_killed_lane_is_retried_and_pays_no_finished_call_again(server, own, simulator)
     an_edited_skill_makes_no_call(server, own, simulator)
     one_lost_shard_of_three_leaves_its_items_pending_and_the_run_red(server, own, simulator)
     a_night_of_maintenance_deletes_a_lease_that_ran_out_and_no_recent_call(server, own)
+    a_training_promotes_what_has_proven_its_target(server, own)
     with pytest.raises(AirflowFailed, match="400"):
         server.client.trigger("skill.tag-document", {"first_tier": "huge"})
 
@@ -112,6 +117,17 @@ def a_night_of_maintenance_deletes_a_lease_that_ran_out_and_no_recent_call(serve
     with reading(state) as connection:
         assert "left behind" not in connection.scalars(select(LEASES.c.name)).all()
     assert len(statuses(settings)) == n_calls
+
+
+def a_training_promotes_what_has_proven_its_target(server: Server, settings: Settings) -> None:
+    texts = {f"audited-{name}": text for name, text in mails(500).items()}
+    good = {"fast": 1.0, "standard": 1.0, "expert": 1.0}
+    publish_audit(settings, "classify-urgency", publish_texts(settings, texts), good, datetime.now(UTC))
+    run = server.run("router_training")
+    assert run.state == "success", server.explain(run)
+    handed_on = server.client.xcom(run, "train")
+    assert handed_on and handed_on["is_promoted"]
+    assert handed_on["challenger"] == champion(Lake(settings.lake)).version
 
 
 def statuses(settings: Settings) -> list[str]:
