@@ -134,10 +134,17 @@ def test_a_dearer_tier_that_is_better_or_only_unluckily_worse_is_not_dominated()
 
 
 def test_retention_says_whether_the_target_is_missed_or_not_yet_proven() -> None:
-    missed, unproven, kept = (find_retention([quality(*figures)]) for figures in ((0.8, 0.7, 0.9), (0.97, 0.93, 0.99), (0.98, 0.96, 1.0)))
+    figures = ((0.8, 0.7, 0.9), (0.97, 0.93, 0.99), (0.98, 0.96, 1.0))
+    missed, unproven, kept = (find_retention([quality(*three, n_audited=120)]) for three in figures)
     assert "misses its target" in missed[0].message and "skillyard router train" in missed[0].message
     assert "not proven" in unproven[0].message and (unproven[0].value, unproven[0].bound) == (0.93, 0.95)
     assert kept == []
+
+
+@pytest.mark.parametrize(("n_audited", "n_missed", "n_unproven"), [(29, 0, 0), (30, 1, 0), (116, 1, 0), (117, 1, 1)])
+def test_a_miss_is_a_flag_sooner_than_a_proof_that_is_missing(n_audited: int, n_missed: int, n_unproven: int) -> None:
+    assert len(find_retention([quality(0.8, 0.7, 0.9, n_audited)])) == n_missed
+    assert len(find_retention([quality(1.0, 0.94, 1.0, n_audited)])) == n_unproven
 
 
 @pytest.fixture
