@@ -10,9 +10,10 @@ from skillyard_airflow.errors import engine
 
 DOC = """
 ### Triage
-- **What it does**: every night, draws results of each skill (`SKILLYARD_AUDIT_SAMPLE`, new ones first), asks every other tier the skill
-  may use for the same items, and compares each answer with the highest tier's, field by field. Then the router's calibration and thresholds
-  are fitted to what holds, and the day's retained quality and red flags are computed. The team that owns a skill pays, within its budgets.
+- **What it does**: every night, draws results of each skill of `include/enabled.yaml` (`SKILLYARD_AUDIT_SAMPLE` of them, new ones first;
+  for any other skill: `skillyard quality audit`), asks every other tier the skill may use for the same items, and compares each answer
+  with the highest tier's, field by field. Then the router's calibration and thresholds are fitted to what holds, and the day's retained
+  quality and red flags are computed. The team that owns a skill pays, within its budgets.
 - **submit and wait**: where a tier has a batch API, its requests go there, at its price. After an hour *wait* is skipped, and what a batch
   has not answered by then is asked live. For other profiles they have nothing to do.
 - **audit is skipped**: a run of the skill is at work; its results are audited the next night. *nothing* in the log: there is one tier, or

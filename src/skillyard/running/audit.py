@@ -36,6 +36,7 @@ from skillyard.running.quote import usd
 from skillyard.running.runs import Workspace, check_ready, cli_owner, run_lease
 from skillyard.settings import AUDIT_SAMPLE, Settings
 from skillyard.skills import Catalogue, Skill
+from skillyard.skills.enabled import load_enabled
 from skillyard.tiers import TIERS
 from skillyard.tokens import estimate_tokens
 
@@ -63,9 +64,9 @@ class AuditReport:
 
 
 def auditable(settings: Settings) -> list[str]:
-    """Return the skills that have results on the lake, in order."""
-    storage = Lake(settings.lake).storage
-    return [name for name in Catalogue(settings.include).names() if any(storage.folders(f"results/{name}/"))]
+    """Return the enabled skills that have results on the lake: what runs by itself is audited by itself, and nothing else spends."""
+    storage, known = Lake(settings.lake).storage, Catalogue(settings.include).names()
+    return [name for name in sorted(load_enabled(settings.enabled, known)) if any(storage.folders(f"results/{name}/"))]
 
 
 def audit(
