@@ -87,7 +87,8 @@ def test_it_is_paid_once_by_the_owner_and_stands_in_the_ledger_as_an_eval(own: S
     assert {(c["purpose"], c["team"], c["skill"]) for c in calls} == {("eval", Catalogue(own.include).load(SKILL).owner, SKILL)}
     assert sum((c["cost_usd"] for c in calls), Decimal(0)) == Decimal(simulator.bill()["total_usd"])
     assert [v.cost_usd for v in first.verdicts] == [v.cost_usd for v in second.verdicts], "a row says what an answer costs, whoever paid"
-    assert all(v.latency_ms is None for v in second.verdicts)
+    by_call = {c["item_id"]: c["latency_ms"] for c in calls if c["status"] == "settled"}
+    assert all(v.latency_ms == by_call[f"eval:{v.case_id}"] for v in (*first.verdicts, *second.verdicts)), "the provider's, not the queue's"
 
 
 def test_a_budget_holds_and_what_was_not_asked_is_said(own: Settings) -> None:

@@ -5,7 +5,6 @@ same case on the same tier costs nothing. The router learns from the rows.
 """
 
 import asyncio
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+from sqlalchemy import Engine, select
 
 from skillyard.costs.prices import load_prices
 from skillyard.errors import ConfigError, UnknownName
@@ -20,6 +20,7 @@ from skillyard.gateway import ledger
 from skillyard.gateway.budgets import Limits
 from skillyard.gateway.complete import BudgetExhausted, Gateway, ItemRefused, ProviderUnavailable, WaitingForBatch
 from skillyard.gateway.request import Request
+from skillyard.gateway.state import ATTEMPTS, reading
 from skillyard.lake.publish import append
 from skillyard.lake.tables import EVALS
 from skillyard.lake.validate import validate
@@ -151,7 +152,7 @@ async def _ask_all(asker: _Asker, cases: Sequence[Case], tiers: Iterable[str]) -
 
 
 async def _ask(asker: _Asker, gateway: Gateway, case: Case, tier: str) -> Verdict | str:
-    request, began = asker.request(case, tier), time.monotonic()
+    request = asker.request(case, tier)
     if n_tokens_needed(request) > asker.profile.context_tokens(tier):
         return Verdict(case.id, tier, "", False, False, "overflow: it does not fit the tier's window", Decimal(0), None)
     try:
@@ -160,12 +161,17 @@ async def _ask(asker: _Asker, gateway: Gateway, case: Case, tier: str) -> Verdic
         return f"{tier} {case.id}: {error}"
     except ItemRefused as refused:
         return Verdict(case.id, tier, "", False, False, f"{refused.kind}: {refused.message}", Decimal(0), None)
-    latency_ms = int((time.monotonic() - began) * 1000) if completion.cost_usd else None
-    lease = run_lease(asker.space.skill.name, asker.space.settings.lake)
+    lease, answer = run_lease(asker.space.skill.name, asker.space.settings.lake), completion.answer
     await asyncio.to_thread(renew_lease, asker.space.state, lease, asker.owner)
-    answer = completion.answer
+    latency_ms = await asyncio.to_thread(_latency_ms, asker.space.state, answer.call_id)
     has_passed, wrong = _judge(asker.space.skill, case, answer.content, answer.refusal, answer.finish_reason)
     return Verdict(case.id, tier, answer.model, has_passed, not wrong, wrong or None, answer.cost_usd, latency_ms)
+
+
+def _latency_ms(state: Engine, call_id: str) -> int | None:
+    """Return how long an answer took its provider, as the ledger has it; a stored answer's call may have left the ledger."""
+    with reading(state) as connection:
+        return connection.scalar(select(ATTEMPTS.c.latency_ms).where(ATTEMPTS.c.call_id == call_id))
 
 
 def _judge(skill: Skill, case: Case, content: str, refusal: str | None, finish_reason: str | None) -> tuple[bool, str]:
