@@ -54,9 +54,9 @@ def test_negations_are_counted_as_words_also_before_a_sign_and_in_other_language
     assert seen("Das ist nicht richtig, kein Fehler.").n_negations == 2
 
 
-def test_questions_and_numbers_are_counted() -> None:
+def test_questions_and_digits_are_counted() -> None:
     features = seen("How many? 12 or 3,400？")
-    assert (features.n_questions, features.n_numbers) == (2, 3)
+    assert (features.n_questions, features.n_digits) == (2, 6)
 
 
 def test_a_scan_full_of_unreadable_characters_is_poor() -> None:
@@ -76,9 +76,9 @@ def test_no_text_is_slow_to_look_at(text: str) -> None:
 @given(st.text(max_size=2 * TEXT_CAP))
 def test_beyond_the_cap_only_the_number_of_tokens_counts(text: str) -> None:
     head, whole = seen(text[:TEXT_CAP]), seen(text)
-    assert (head.n_words, head.n_numbers, head.n_options, head.has_code) == (
+    assert (head.n_words, head.n_digits, head.n_options, head.has_code) == (
         whole.n_words,
-        whole.n_numbers,
+        whole.n_digits,
         whole.n_options,
         whole.has_code,
     )

@@ -18,7 +18,7 @@ _CODE = {
 _MATHS_SIGNS = ("∑", "∫", "√", "π", "\\frac")
 _MATHS = re.compile(r"[=<>≤≥*/^](?:(?<=\d.)|(?<=\d\s.))=?\s*\d")
 """A sign between two numbers; that begins with the sign, because a search for one of a set of characters is quick."""
-_NUMBER = re.compile(r"\d+")
+_DIGITS = b"0123456789"
 _NEGATION_WORDS = """not never unless except without neither nor cannot nicht kein keine keinen keinem keiner außer ohne
     jamais sauf sans nunca salvo sin"""
 _NEGATIONS = frozenset(word + sign for word in _NEGATION_WORDS.split() for sign in ("", *",.;:?!)"))
@@ -39,7 +39,7 @@ class Features:
     has_maths: bool
     has_table: bool
     n_words: int
-    n_numbers: int
+    n_digits: int
     n_negations: int
     n_questions: int
     n_options: int
@@ -58,11 +58,16 @@ def extract_features(text: str, language: str | None) -> Features:
         has_maths=any(map(head.__contains__, _MATHS_SIGNS)) or _MATHS.search(head) is not None,
         has_table=("|" in head or "\t" in head) and _has_table(head),
         n_words=len(words),
-        n_numbers=len(_NUMBER.findall(head)),
+        n_digits=_count_digits(head),
         n_negations=_count_negations(head, words),
         n_questions=head.count("?") + head.count("？"),
         n_options=_count_options(head),
     )
+
+
+def _count_digits(head: str) -> int:
+    ascii_alone = head.encode("ascii", "ignore")
+    return len(ascii_alone) - len(ascii_alone.translate(None, _DIGITS))
 
 
 def _count_negations(head: str, words: list[str]) -> int:

@@ -20,10 +20,14 @@ from skillyard.tiers import TIERS
 Floats = NDArray[np.float64]
 
 DENSE = (
-    "tokens", "words", "words are long", "numbers", "share of numbers", "negations", "questions", "options", "code", "maths", "table",
+    "tokens", "words", "words are long", "digits", "share of digits", "negations", "questions", "options", "code", "maths", "table",
     "poor scan", "language unknown", "language not English", "labels", "fields", "prompt tokens", "output tokens", "default tier",
 )  # fmt: skip
 """What ``describe`` returns, before one column per skill."""
+
+
+_FIRST_ROW = np.zeros(1, np.intp)
+"""Where the only sum of reduceat begins: it adds up few rows in half the time of sum()."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +53,7 @@ class FamilyModel:
 
     def decision(self, skill: str, traits: Traits, features: Features, text: str) -> list[float]:
         """Return the logits, one per tier."""
-        *sums, square = np.add.reduceat(self.spans.take(hash_spans(text), axis=0), [0], axis=0)[0].tolist()
+        *sums, square = np.add.reduceat(self.spans.take(hash_spans(text), axis=0), _FIRST_ROW)[0].tolist()
         length = math.sqrt(square) or 1.0
         dense = (np.array(describe(traits, features)) @ self.dense).tolist()
         level = self.levels.get(skill, self.level)
@@ -68,8 +72,8 @@ def describe(traits: Traits, features: Features) -> list[float]:
         log(features.n_tokens),
         log(features.n_words),
         log(features.n_tokens / (features.n_words + 1)),
-        log(features.n_numbers),
-        features.n_numbers / (features.n_words + 1),
+        log(features.n_digits),
+        features.n_digits / (features.n_words + 1),
         log(features.n_negations),
         log(features.n_questions),
         log(features.n_options),
