@@ -13,8 +13,6 @@ from skillyard.tiers import TIERS
 HARD, VERY_HARD = 0.45, 0.70
 HEURISTIC = "heuristic"
 """The router version of a decision made here."""
-HEURISTIC = "heuristic"
-"""The version of this router, where others have one of their own."""
 
 
 @dataclass(frozen=True, slots=True)
