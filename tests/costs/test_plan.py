@@ -107,7 +107,8 @@ def test_a_scheduled_live_call_could_have_been_half_the_price_in_the_batch_lane(
 
 def test_the_same_request_bought_again_is_a_change_unless_the_item_is_hard(settings: Settings) -> None:
     lake, shared = Lake(settings.lake), {"item_id": "item", "doc_id": "item"}
-    rows = [call(**shared), call(**shared), call(**shared), call(request_hash="another", **shared), call()]
+    rows = [call(**shared), call(**shared), call(finish_reason="stop", **shared), call(request_hash="another", **shared), call()]
+    rows.append(call(finish_reason="length", **shared))
     append(lake, LLM_CALLS, ledger(rows), "a")
     (change,) = cache_changes(lake, DAY, DAY, {}, Decimal(1))
     assert change.saves_usd == 2 * rows[0]["cost_usd"] and "2 answers" in change.what and "cache_ttl_s" in change.how

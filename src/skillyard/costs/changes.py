@@ -68,6 +68,7 @@ def cache_changes(lake: Lake, first: date, last: date, scores: Mapping[tuple[str
     """Return the skills that paid for the same request of the same item again, hard items left out."""
     where = (pc.field("usage_date") >= first) & (pc.field("usage_date") <= last)
     where &= (pc.field("status") == "settled") & (pc.field("purpose") == "answer")
+    where &= pc.field("finish_reason").is_null() | (pc.field("finish_reason") != "length")  # one that was cut off is asked again longer
     key = ["skill", "team", "item_id", "request_hash"]
     batches = [pa.Table.from_batches([batch]) for batch in scan(lake, LLM_CALLS, [*key, "cost_usd"], where)]
     if not batches:
