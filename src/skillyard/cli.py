@@ -402,7 +402,7 @@ def show_flags(first: FirstDay = None, last: LastDay = None, as_json: AsJson = F
     from skillyard.costs.flags import flag_day, read_flags
 
     settings, days = Settings.from_env(), _days(first, last)
-    _say(f"{len(flag_day(settings, days[1]))} red flags on {days[1]}")
+    _say(f"red flags on {days[1]}: {len(flag_day(settings, days[1]))}")
     rows = read_flags(settings, *days)
     _print_rows(rows if as_json else [{name: row[name] for name in _FLAG_COLUMNS} for row in rows], as_json, {"message": 400})
 
