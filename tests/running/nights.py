@@ -35,8 +35,8 @@ class Night:
     """One day and the night after it."""
 
     number: int
-    wrong: float
-    """Share of wrong answers that the fast model gave on the drifting skill."""
+    wrong: Mapping[str, float]
+    """By skill: share of wrong answers that the fast model gave."""
     starts: Mapping[str, Counter[str]]
     """By skill: items by the tier they started on."""
     usd_per_item: Mapping[str, float]
@@ -56,8 +56,8 @@ class World:
 
     settings: Settings
     simulator: Simulator
-    background: float = 0.0
-    """Share of wrong answers that the fast model always gives."""
+    usual: float = 0.0
+    """Share of wrong answers that the fast model gives as a rule."""
     first: datetime = field(default_factory=lambda: datetime.now(UTC))
     nights: list[Night] = field(default_factory=list)
     n_documents: int = 0
@@ -69,20 +69,21 @@ class World:
         new = dict(list(mails(self.n_documents + n_items).items())[self.n_documents :])
         self.n_documents += n_items
         publish_texts(self.settings, new)
+        shares = {skill: max(self.usual, wrong if skill == DRIFTING else 0.0) for skill in SKILLS}
         starts, usd_per_item = {}, {}
         for skill in SKILLS:
-            self._worsen(skill, wrong)
+            self.simulator.configure(models={"sim-fast": {"wrong": shares[skill]}})
             report = run_skill(self.settings, plan_run(self.settings, PlanRequest(skill, f"day-{number}")), lambda _: None)
             usd_per_item[skill] = float(report.cost_usd) / n_items
             starts[skill] = self._starts(skill, report.run_id)
         for skill in SKILLS:
-            self._worsen(skill, wrong)
+            self.simulator.configure(models={"sim-fast": {"wrong": shares[skill]}})
             audit(self.settings, skill, f"night-{number}", n_items, at)
         decision = recalibrate_champion(self.settings, at).reason
         quality_daily(self.settings, at.date())
         attribute(self.settings, self.first.date(), at.date())
         quality = cost_report(self.settings, self.first.date(), at.date(), "skill").quality
-        self.nights.append(Night(number, wrong, starts, usd_per_item, quality, decision))
+        self.nights.append(Night(number, shares, starts, usd_per_item, quality, decision))
         return self.nights[-1]
 
     def live_until(self, n_items: int, wrong: float, is_on_fast: bool, most: int) -> int | None:
@@ -91,10 +92,6 @@ class World:
             if (self.live(n_items, wrong).on_fast(DRIFTING) > 0.5) == is_on_fast:
                 return n_nights
         return None
-
-    def _worsen(self, skill: str, wrong: float) -> None:
-        share = max(self.background, wrong if skill == DRIFTING else 0.0)
-        self.simulator.configure(models={"sim-fast": {"wrong": share}})
 
     def _starts(self, skill: str, run_id: str) -> Counter[str]:
         rows = read(Lake(self.settings.lake), f"results/{skill}", ["tier", "n_escalations"], pc.field("run_id") == run_id).to_pylist()

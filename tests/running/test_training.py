@@ -79,6 +79,13 @@ def test_the_first_champion_need_not_save_more_than_declared_traits_that_have_pr
     assert tier_of(site, SKILL) == tier_of(site, OTHER) == "fast"
 
 
+def test_the_first_champion_may_be_dearer_what_is_not_proven_starts_on_the_highest_tier(settings: Settings) -> None:
+    publish_audit(settings, SKILL, publish_texts(settings, mails(N)), {"fast": 0.93, "expert": 1.0}, NIGHT)
+    report = train_challenger(settings, NIGHT)
+    assert report.comparison and report.comparison.saved_more["all skills"].high < 0 and report.is_promoted
+    assert tier_of(settings, SKILL) == "expert"
+
+
 def test_a_champion_that_is_as_good_as_the_challenger_stays(copy: Settings) -> None:
     before = champion(Lake(copy.lake)).version
     report = train_challenger(copy, NIGHT + timedelta(days=7))

@@ -11,7 +11,7 @@ from skillyard.errors import UnknownName
 from skillyard.lake.lake import Lake
 from skillyard.routing.decide import Traits
 from skillyard.routing.evidence import Evidence, EvidenceError, still_valid
-from skillyard.routing.replay import Comparison, Interval, Replay, SkillReplay, compare, replay
+from skillyard.routing.replay import LEAST_DOCUMENTS, Comparison, Interval, Replay, SkillReplay, compare, replay
 from skillyard.routing.router import Router
 from skillyard.routing.training import recalibrate, train
 from skillyard.running.decider import traits_of
@@ -118,15 +118,15 @@ def replay_versions(settings: Settings, version: str | None, now: datetime) -> l
 def decide_promotion(current: Champion, comparison: Comparison) -> tuple[bool, str]:
     """Return whether the challenger is promoted, and why (not).
 
-    Declared traits have proven nothing, so the first champion need not save more than they do: it is enough that it proves its target
-    and is not dearer with confidence.
+    Declared traits are for skills without evidence, and have proven nothing: the first champion need not save what they do. Its
+    thresholds are proven on evidence of their own; it is enough that the replay does not say otherwise. A skill without proof starts on
+    its highest tier.
     """
-    own, more = comparison.challenger.overall, comparison.saved_more
-    if comparison.is_better or current.router is not None or own is None:
+    own = comparison.challenger.overall
+    is_first = current.router is None and own is not None and own.n_rows >= LEAST_DOCUMENTS and own.retained.high >= own.target
+    if comparison.is_better or not is_first or own is None:
         return comparison.is_better, comparison.reason
-    if own.retained_lower >= own.target and all(interval.high >= 0 for interval in more.values()):
-        return True, f"the first champion: it keeps {own.retained_lower:.1%} or more of the top tier's quality on {own.n_rows} rows"
-    return False, comparison.reason
+    return True, f"the first champion: it keeps {_span(own.retained)} of the top tier's quality on {own.n_rows} rows"
 
 
 def learnable(settings: Settings, now: datetime) -> Learnable:
