@@ -62,10 +62,12 @@ class SkillPolicy:
 
     def expected(self, raw: Mapping[str, float], costs_usd: Mapping[str, float]) -> Expected:
         """Return what starting on each tier ends with. ``raw`` are the model's probabilities; a missing cost is the skill's mean."""
-        good = [_calibrated(raw[tier], *self.calibration[tier]) for tier in self.tiers]
-        costs = [costs_usd.get(tier, self.mean_cost_usd[tier]) for tier in self.tiers]
-        ends = cascade(good, [self.pass_rates[tier] for tier in self.tiers], costs)
-        return dict(zip(self.tiers, ends, strict=True))
+        ends: Expected = {}
+        end = 0.0, 0.0
+        for tier in self.tiers[::-1]:
+            price = costs_usd[tier] if tier in costs_usd else self.mean_cost_usd[tier]
+            ends[tier] = end = _start(_calibrated(raw[tier], *self.calibration[tier]), self.pass_rates[tier], price, end)
+        return ends
 
     def choose(self, raw: Mapping[str, float], costs_usd: Mapping[str, float]) -> tuple[str, str]:
         """Return the tier to start on and why."""
@@ -79,25 +81,24 @@ class SkillPolicy:
         return tier, f"expects {expected[tier][0]:.2f}, {top} {expected[top][0]:.2f}; {self.reason}"
 
 
-def cascade(good: Sequence[Number], pass_rates: Sequence[float], costs: Sequence[float]) -> list[tuple[Number, Number]]:
-    """Return quality and cost of starting on each tier, from one probability (or an array of them) per tier, the cheapest first.
+def _start(good: Number, pass_rate: float, price: float, above: tuple[Number, Number]) -> tuple[Number, Number]:
+    """Return quality and cost of starting on a tier, from one probability (or an array of them) and those of starting on the next.
 
     An answer that fails its checks goes on to the next tier. What is good has passed: the chance to pass is never below that of good.
     """
-    ends: list[tuple[Number, Number]] = []
-    quality = cost = good[0] * 0.0
-    for is_good, rate, price in zip(good[::-1], pass_rates[::-1], costs[::-1], strict=True):
-        fails = 1 - (rate + is_good + abs(rate - is_good)) / 2  # the larger of the two, for floats and arrays alike
-        quality, cost = is_good + fails * quality, price + fails * cost
-        ends.append((quality, cost))
-    return ends[::-1]
+    fails = 1 - (pass_rate + good + abs(pass_rate - good)) / 2  # the larger of the two, for floats and arrays alike
+    return good + fails * above[0], price + fails * above[1]
 
 
 def choose_starts(policy: SkillPolicy, raw: Floats, thresholds: Sequence[float]) -> list[NDArray[np.intp]]:
     """Return the column of the tier each row starts on, for each threshold, at the skill's mean costs. ``raw`` is rows × tiers."""
-    good = [calibrated(raw[:, n], *policy.calibration[tier]) for n, tier in enumerate(policy.tiers)]
-    ends = cascade(good, [policy.pass_rates[t] for t in policy.tiers], [policy.mean_cost_usd[t] for t in policy.tiers])
-    quality, cost = (np.column_stack(columns) for columns in zip(*ends, strict=True))
+    ends = []
+    end = np.zeros(len(raw)), np.zeros(len(raw))
+    for n, tier in reversed(list(enumerate(policy.tiers))):
+        good = calibrated(raw[:, n], *policy.calibration[tier])
+        end = _start(good, policy.pass_rates[tier], policy.mean_cost_usd[tier], end)
+        ends.append(end)
+    quality, cost = (np.column_stack(columns[::-1]) for columns in zip(*ends, strict=True))
     share = quality / np.maximum(quality[:, -1:], EDGE)
     share[:, -1] = math.inf
     return [np.where(share >= threshold, cost, math.inf).argmin(axis=1) for threshold in thresholds]

@@ -44,7 +44,7 @@ def explain_item(settings: Settings, skill_name: str, item: str, first_tier: str
         "classifier": explain_classifier(settings, skill, profile, decider, decision),
         "tiers": _tiers(decider, features, text),
         "causes": score_difficulty(decider.traits, features)[1],
-        "features": asdict(features),
+        "features": features._asdict(),
         "traits": asdict(decider.traits),
         "windows": decider.windows,
     }
