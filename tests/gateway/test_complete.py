@@ -1,6 +1,7 @@
 """Gateway.complete against the simulator: paid once, every attempt in the ledger, inside the budget, never beyond the timeout."""
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from sqlalchemy import Engine, select, update
 
@@ -100,6 +102,19 @@ def test_whoever_asks_the_same_at_once_or_later_gets_the_answer_that_one_call_pa
     (later,) = complete(state, profile, request(run_id="r2"))
     assert len(simulator.calls()) == 1 and len({a.answer.call_id for a in [*answers, later]}) == 1
     assert [r["status"] for r in ledger_rows(state)] == ["settled"]
+
+
+def test_a_gateway_leaves_no_connection_open(state: Engine, profile: Profile, simulator: Simulator) -> None:
+    port = int(simulator.url.rsplit(":", 1)[1].split("/")[0])
+
+    def n_open() -> int:
+        gc.collect()
+        found = psutil.Process().net_connections(kind="tcp")
+        return sum(c.raddr != () and c.raddr.port == port and c.status == psutil.CONN_ESTABLISHED for c in found)
+
+    before = n_open()
+    complete(state, profile, *(request(f"item-{n}") for n in range(8)))
+    assert len(simulator.calls()) == 8 and n_open() == before
 
 
 def test_a_cache_hit_stands_in_the_ledger_with_what_it_saved_and_costs_nothing(

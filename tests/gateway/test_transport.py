@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from skillyard.gateway.transport import CallFailed, Reply, explain, send
+from skillyard.gateway.transport import CallFailed, Reply, close_clients, explain, send
 from skillyard.profiles import Deployment
 from tests.simulator import Simulator
 
@@ -26,7 +26,14 @@ def simulator() -> Iterator[Simulator]:
 
 def ask(simulator: Simulator, timeout_s: float = 2.0, url: str | None = None) -> Reply:
     deployment = Deployment("sim", "fast", "openai/sim-fast", 8000, 500, True, 4, {}, api_base=url or simulator.url, api_key="sk-test")
-    return asyncio.run(send(deployment, MESSAGES, SCHEMA, "tag", 50, timeout_s, "call-1"))
+
+    async def asked() -> Reply:
+        try:
+            return await send(deployment, MESSAGES, SCHEMA, "tag", 50, timeout_s, "call-1")
+        finally:
+            await close_clients()
+
+    return asyncio.run(asked())
 
 
 def fault(simulator: Simulator, name: str, **extra: object) -> CallFailed:

@@ -18,7 +18,7 @@ from skillyard.gateway.endpoints import Endpoints, Slot, TierDown
 from skillyard.gateway.journal import Journal
 from skillyard.gateway.ledger import Answer, AnswerKey, Ask, Begun, Busy, Claim, Closed, Found, Hold, Refused, Settled
 from skillyard.gateway.request import GRACE_S, Request, attempt_row, compute_s, cut_off, upper_bound
-from skillyard.gateway.transport import CallFailed, Reply, send
+from skillyard.gateway.transport import CallFailed, Reply, close_clients, send
 from skillyard.profiles import Deployment, Profile
 
 ATTEMPTS_PER_REQUEST = 5
@@ -113,9 +113,10 @@ class Gateway:
             limit = request.max_tokens
 
     async def stop(self) -> None:
-        """Commit what waits and give the process's shares of the endpoints back."""
+        """Commit what waits, give the process's shares of the endpoints back, close its connections."""
         await self._endpoints.stop()
         await self._journal.stop()
+        await close_clients()
 
     async def _claim(self, request: Request, keys: tuple[AnswerKey, ...]) -> Found | Hold:
         """Find the answer or win the right to ask for it, waiting without a slot while somebody else asks."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -78,6 +79,15 @@ async def send(
         return read_reply(response)
     except Exception as error:
         raise explain(error, deployment.api_key) from None
+
+
+async def close_clients() -> None:
+    """Close the connections that litellm keeps for this event loop: nobody can use them after it, and they stay open for minutes."""
+    clients, own = litellm.in_memory_llm_clients_cache, f"-{id(asyncio.get_running_loop())}"
+    for key in [key for key in clients.cache_dict if key.endswith(own)]:
+        with suppress(OSError, RuntimeError):  # it was of no use any more anyway
+            await clients.cache_dict[key].close()
+        clients.delete_cache(key)
 
 
 def parameters(deployment: Deployment, schema: dict[str, Any] | None, name: str, max_tokens: int) -> dict[str, Any]:
