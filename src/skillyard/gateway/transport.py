@@ -84,10 +84,12 @@ async def send(
 async def close_clients() -> None:
     """Close the connections that litellm keeps for this event loop: nobody can use them after it, and they stay open for minutes."""
     clients, own = litellm.in_memory_llm_clients_cache, f"-{id(asyncio.get_running_loop())}"
-    for key in [key for key in clients.cache_dict if key.endswith(own)]:
-        with suppress(OSError, RuntimeError):  # it was of no use any more anyway
-            await clients.cache_dict[key].close()
+    kept = {key: client for key, client in clients.cache_dict.items() if key.endswith(own)}
+    for key in kept:
         clients.delete_cache(key)
+    for client in kept.values():
+        with suppress(OSError, RuntimeError):  # it was of no use any more anyway
+            await client.close()
 
 
 def parameters(deployment: Deployment, schema: dict[str, Any] | None, name: str, max_tokens: int) -> dict[str, Any]:
