@@ -37,7 +37,7 @@ from tests.conftest import ROOT
 from tests.costs.ledger import call, ledger
 from tests.running.audits_of import publish_audit
 from tests.running.lake_of import mails, publish_texts
-from tests.running.trials import in_flight, start
+from tests.running.trials import engine_of, in_flight, rows_of, start
 from tests.simulator import Simulator
 
 SKILL = "tag-document"
@@ -130,11 +130,12 @@ def test_a_cleared_route_task_asks_nothing_again_and_decides_the_same(own: Setti
 
 
 def test_a_route_task_that_is_killed_pays_again_only_for_what_was_in_flight(own: Settings, simulator: Simulator) -> None:
-    simulator.configure(latency={"kind": "uniform", "low_ms": 50, "high_ms": 3000})
+    simulator.configure(latency={"kind": "uniform", "low_ms": 50, "high_ms": 6000})
     made = plan(own, dag_id=f"skill.{SKILL}")
     task = start(route_run, own, made.run_key)
-    while sum(call["answered_at"] is not None for call in simulator.calls()) < N // 3:
-        time.sleep(0.02)
+    with engine_of(own) as state:
+        while sum(row["status"] == "settled" for row in rows_of(state)) < N // 3:
+            time.sleep(0.02)
     at = time.time()
     task.kill()
     task.join()

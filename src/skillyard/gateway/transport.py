@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
+from inspect import isawaitable
 from typing import Any
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise the import below asks the network for prices
@@ -89,7 +90,9 @@ async def close_clients() -> None:
         clients.delete_cache(key)
     for client in kept.values():
         with suppress(OSError, RuntimeError):  # it was of no use any more anyway
-            await client.close()
+            closing = client.close()  # a coroutine, but for clients that litellm uses in threads
+            if isawaitable(closing):
+                await closing
 
 
 def parameters(deployment: Deployment, schema: dict[str, Any] | None, name: str, max_tokens: int) -> dict[str, Any]:
