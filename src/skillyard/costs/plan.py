@@ -26,6 +26,7 @@ from skillyard.lake.lake import Lake
 from skillyard.lake.read import read, scan
 from skillyard.lake.tables import DOCUMENTS, LLM_CALLS
 from skillyard.profiles import load_profile
+from skillyard.running.evidence import load_sound
 from skillyard.running.publish import cache_ttl
 from skillyard.running.routers import champion
 from skillyard.running.training import learnable
@@ -156,14 +157,8 @@ def _first_day(lake: Lake, first: date) -> date:
 
 def _skills(settings: Settings, operations: Iterable[Operation]) -> dict[str, Skill]:
     """Return the skills that were asked and can still be loaded."""
-    catalogue, asked, found = Catalogue(settings.include), {operation.skill for operation in operations}, {}
-    for name in catalogue.names():
-        if name in asked:
-            try:
-                found[name] = catalogue.load(name)
-            except SkillError:
-                continue
-    return found
+    asked = {operation.skill for operation in operations}
+    return {skill.name: skill for skill in load_sound(Catalogue(settings.include), asked)}
 
 
 def _scores(lake: Lake, operations: Iterable[Operation]) -> dict[tuple[str, str], float]:

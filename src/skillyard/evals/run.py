@@ -14,10 +14,9 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Engine, select
 
-from skillyard.costs.prices import load_prices
+from skillyard.costs.prices import PriceBook, load_prices
 from skillyard.errors import ConfigError, UnknownName
 from skillyard.gateway import ledger
-from skillyard.gateway.budgets import Limits
 from skillyard.gateway.complete import BudgetExhausted, Gateway, ItemRefused, ProviderUnavailable, WaitingForBatch
 from skillyard.gateway.request import Request
 from skillyard.gateway.state import ATTEMPTS, reading
@@ -25,15 +24,15 @@ from skillyard.lake.publish import append
 from skillyard.lake.tables import EVALS
 from skillyard.lake.validate import validate
 from skillyard.profiles import Profile, load_profile
-from skillyard.running.answer import AnswerFailed, judge, n_tokens_needed
+from skillyard.running.answer import AnswerFailed, OwnerAsker, judge, make_request, n_tokens_needed
+from skillyard.running.items import Item
 from skillyard.running.lease import release_lease, renew_lease, take_lease
 from skillyard.running.ledger import drain_ledger
 from skillyard.running.publish import cache_ttl
-from skillyard.running.runs import Workspace, check_ready, cli_owner, run_lease, slug
+from skillyard.running.runs import Workspace, check_ready, cli_owner, owner_limits, run_lease, slug
 from skillyard.settings import Settings
 from skillyard.skills import Skill
 from skillyard.skills.cases import Case, judge_case, load_cases
-from skillyard.skills.teams import find_team, load_teams
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +91,13 @@ def eval_skill(settings: Settings, skill_name: str, tier: str | None = None) -> 
     if tier is not None and tier not in space.skill.lanes:
         raise UnknownName(f"tier for {skill_name}", tier, space.skill.lanes)
     profile, tiers = load_profile(settings.profile, settings.include), (tier,) if tier else space.skill.lanes
-    cases, now = load_cases(space.skill), datetime.now(UTC)
-    check_ready(space.skill, profile, load_prices(settings))
+    cases, prices, now = load_cases(space.skill), load_prices(settings), datetime.now(UTC)
+    check_ready(space.skill, profile, prices)
     eval_id = f"eval-{now:%Y%m%dT%H%M%S%f}"
     lease, owner = run_lease(skill_name, settings.lake), cli_owner()
     take_lease(space.state, lease, owner)
     try:
-        asked = asyncio.run(_ask_all(_Asker(space, profile, eval_id, owner), cases, tiers))
+        asked = asyncio.run(_ask_all(_Asker(space, profile, prices, eval_id, owner), cases, tiers))
         verdicts = tuple(v for v in asked if isinstance(v, Verdict))
         drain_ledger(space.lake, space.state, skill_name, f"{slug(skill_name)}-{eval_id}")
         _keep(space, eval_id, cases, verdicts, now)
@@ -112,39 +111,21 @@ def eval_skill(settings: Settings, skill_name: str, tier: str | None = None) -> 
 class _Asker:
     space: Workspace
     profile: Profile
+    prices: PriceBook
     eval_id: str
     owner: str
 
-    @property
-    def limits(self) -> Limits:
-        """The budgets of the skill's owner."""
-        team = find_team(load_teams(self.space.settings.include / "teams.yaml"), self.space.skill.owner)
-        return Limits.of(team, self.space.skill.name, self.eval_id)
-
     def request(self, case: Case, tier: str) -> Request:
         skill, name = self.space.skill, _item_id(case)
-        return Request(
-            run_id=self.eval_id,
-            dag_id="cli",
-            team=skill.owner,
-            skill=skill.name,
-            fingerprint=skill.fingerprint(case.parameters),
-            item_id=name,
-            doc_id=name,
-            tier=tier,
-            messages=skill.messages(case.text, case.parameters),
-            schema=skill.request_schema,
-            max_tokens=min(skill.limits.output_tokens, *(d.max_output_tokens for d in self.profile.deployments(tier))),
-            timeout_s=skill.limits.timeout_s,
-            is_shared=skill.share == "all",
-            lake=self.space.lake.url,
-            purpose="eval",
-        )
+        own = (skill.fingerprint(case.parameters), case.parameters, self.space.lake.url)
+        item = Item(name, name, None, name, None, case.text)
+        return make_request(tier, item, skill, OwnerAsker(self.eval_id, "cli", skill.owner, *own), self.profile, "eval")
 
 
 async def _ask_all(asker: _Asker, cases: Sequence[Case], tiers: Iterable[str]) -> list[Verdict | str]:
     """Return a verdict per tier and case, or why there is none."""
-    gateway = Gateway(asker.space.state, asker.profile, load_prices(asker.space.settings), asker.limits)
+    space = asker.space
+    gateway = Gateway(space.state, asker.profile, asker.prices, owner_limits(space.settings, space.skill, asker.eval_id))
     try:
         return await asyncio.gather(*(_ask(asker, gateway, case, tier) for tier in tiers for case in cases))
     finally:

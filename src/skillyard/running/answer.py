@@ -71,6 +71,19 @@ class Asker(Protocol):
     def lake(self) -> str: ...
 
 
+@dataclass(frozen=True, slots=True)
+class OwnerAsker:
+    """Asks outside a run, for an audit or an eval: the team that owns the skill pays."""
+
+    run_id: str
+    dag_id: str
+    team: str
+    fingerprint: str
+    parameters: Mapping[str, Any]
+    lake: str
+    learned_max_tokens: Mapping[str, int] = field(default_factory=dict)
+
+
 class AnswerFailed(SkillyardError):
     """A tier's answer cannot be used: why, by the words of ``escalate_when``."""
 

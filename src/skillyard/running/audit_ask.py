@@ -10,32 +10,18 @@ from skillyard.costs.prices import PriceBook
 from skillyard.gateway.budgets import Limits
 from skillyard.gateway.complete import BudgetExhausted, Gateway, ProviderUnavailable, WaitingForBatch
 from skillyard.profiles import Profile
-from skillyard.running.answer import PENDING, AnswerFailed, Spent, answer_on
+from skillyard.running.answer import PENDING, AnswerFailed, OwnerAsker, Spent, answer_on
 from skillyard.running.audit_plan import AuditPlan, Sampled, compared_tiers
 from skillyard.running.judge import judge_texts
 from skillyard.running.lease import renew_lease
-from skillyard.running.runs import Workspace
+from skillyard.running.runs import Workspace, owner_limits
 from skillyard.skills.agreement import texts_to_judge
-from skillyard.skills.teams import find_team, load_teams
 from skillyard.tiers import TIERS
 
 AT_ONCE = 32
 """Items on their way; the deployments' own limits hold besides."""
 LEFT_OUT = "expert_failed"
 """Why an item is not audited whose reference failed its checks."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditAsker:
-    """On whose behalf audited items are asked for: the team that owns the skill pays."""
-
-    run_id: str
-    dag_id: str
-    team: str
-    fingerprint: str
-    parameters: Mapping[str, Any]
-    lake: str
-    learned_max_tokens: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +73,12 @@ class Auditor:
     @property
     def limits(self) -> Limits:
         """The budgets that hold: those of the team that owns the skill."""
-        team = find_team(load_teams(self.space.settings.include / "teams.yaml"), self.space.skill.owner)
-        return Limits.of(team, self.space.skill.name, self.plan.audit_id)
+        return owner_limits(self.space.settings, self.space.skill, self.plan.audit_id)
 
-    def asker(self, sampled: Sampled) -> AuditAsker:
+    def asker(self, sampled: Sampled) -> OwnerAsker:
         """Return on whose behalf a sampled item is asked for."""
         own = (sampled.fingerprint, sampled.parameters, self.space.lake.url)
-        return AuditAsker(self.plan.audit_id, self.dag_id, self.space.skill.owner, *own)
+        return OwnerAsker(self.plan.audit_id, self.dag_id, self.space.skill.owner, *own)
 
     async def answer_all(self) -> list[Audited]:
         """Return what became of each sampled result, in order. Only errors that concern every item are raised, once all have ended."""
@@ -117,7 +102,7 @@ class Auditor:
                 raise one
         return [one for one in found if isinstance(one, Audited)]
 
-    async def _answer(self, sampled: Sampled, asker: AuditAsker, gateway: Gateway) -> Audited:
+    async def _answer(self, sampled: Sampled, asker: OwnerAsker, gateway: Gateway) -> Audited:
         *cheaper, top = self.tiers
 
         async def on(tier: str) -> TierAnswer:
@@ -136,7 +121,7 @@ class Auditor:
             return Audited(sampled, why_not=PENDING[type(error)])
         return Audited(sampled, (*judged, reference))
 
-    async def _answer_on(self, tier: str, sampled: Sampled, asker: AuditAsker, gateway: Gateway) -> TierAnswer:
+    async def _answer_on(self, tier: str, sampled: Sampled, asker: OwnerAsker, gateway: Gateway) -> TierAnswer:
         spent = Spent()
         try:
             value, model, _ = await answer_on(tier, sampled.item, self.space.skill, asker, self.profile, gateway, spent, "audit")
@@ -146,7 +131,7 @@ class Auditor:
             return TierAnswer(tier, error_kind=failure.kind, price_usd=spent.cost_usd)
         return TierAnswer(tier, model, value, price_usd=spent.cost_usd)
 
-    async def _judge(self, answer: TierAnswer, reference: TierAnswer, sampled: Sampled, asker: AuditAsker, gateway: Gateway) -> TierAnswer:
+    async def _judge(self, answer: TierAnswer, reference: TierAnswer, sampled: Sampled, asker: OwnerAsker, gateway: Gateway) -> TierAnswer:
         """Return the answer with what the judge says of its texts; where it says nothing, shared words will decide."""
         if answer.value is None or reference.value is None:
             return answer

@@ -74,7 +74,7 @@ def _groups(rows: Iterable[Row], night: str, item: str) -> list[list[Row]]:
 
 
 def _of_audits(lake: Lake, catalogue: Catalogue, groups: Sequence[Sequence[Row]], left_out: Counter[str]) -> Iterator[Evidence]:
-    skills = _load(catalogue, {own[0]["skill"] for own in groups})
+    skills = load_sound(catalogue, {own[0]["skill"] for own in groups})
     wanted = {(own[0]["skill"], own[0]["item_id"]) for own in groups}
     items = {
         (name, i.item_id): i for name, i in items_of(lake, {own[0]["doc_id"] for own in groups}, skills) if (name, i.item_id) in wanted
@@ -88,7 +88,7 @@ def _of_audits(lake: Lake, catalogue: Catalogue, groups: Sequence[Sequence[Row]]
             left_out["the text of the item is gone" if own[0]["skill"] in loaded else "the skill is not in the catalogue"] += 1
 
 
-def _load(catalogue: Catalogue, names: Iterable[str]) -> list[Skill]:
+def load_sound(catalogue: Catalogue, names: Iterable[str]) -> list[Skill]:
     """Return the skills that can be loaded."""
     found = []
     for name in sorted(names):

@@ -23,7 +23,7 @@ from skillyard.running.quote import Quote
 from skillyard.running.voters import voters_of
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, Skill
-from skillyard.skills.teams import find_team, load_teams
+from skillyard.skills.teams import Team, find_team, load_teams
 from skillyard.tiers import TIERS
 
 
@@ -173,8 +173,17 @@ def results_of(skill: Skill) -> Table:
 
 def run_limits(settings: Settings, plan: RunPlan) -> Limits:
     """Return the budgets that hold for a run, as ``teams.yaml`` and the run's own say now."""
-    team = find_team(load_teams(settings.include / "teams.yaml"), plan.team)
-    return Limits.of(team, plan.skill, plan.run_id, None if plan.budget_usd is None else Decimal(plan.budget_usd))
+    budget_usd = None if plan.budget_usd is None else Decimal(plan.budget_usd)
+    return Limits.of(_load_team(settings, plan.team), plan.skill, plan.run_id, budget_usd)
+
+
+def owner_limits(settings: Settings, skill: Skill, run_id: str) -> Limits:
+    """Return the budgets of the team that owns a skill, for what is asked outside a run: an audit, an eval."""
+    return Limits.of(_load_team(settings, skill.owner), skill.name, run_id)
+
+
+def _load_team(settings: Settings, name: str) -> Team:
+    return find_team(load_teams(settings.include / "teams.yaml"), name)
 
 
 def check_ready(skill: Skill, profile: Profile, prices: PriceBook) -> None:
