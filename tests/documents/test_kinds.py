@@ -3,6 +3,7 @@
 import pytest
 
 from skillyard.documents import Parsed, parse_document
+from skillyard.documents.kinds.content import plain_pages
 from tests.documents import made
 from tests.documents.made import GERMAN, TEXT
 
@@ -155,5 +156,5 @@ def test_a_further_kind_is_one_registered_reader(monkeypatch: pytest.MonkeyPatch
     from skillyard.documents import kinds
 
     monkeypatch.setattr(kinds, "READERS", dict(kinds.READERS))
-    kinds.register_reader("poem", lambda data: kinds.Content((data.decode(),), "by eye"))
-    assert kinds.READERS["poem"](b"Roses").texts == ("Roses",)
+    kinds.register_reader("poem", lambda data: kinds.Content(plain_pages([data.decode()], "by eye")))
+    assert kinds.READERS["poem"](b"Roses").pages == plain_pages(["Roses"], "by eye")

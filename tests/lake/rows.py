@@ -15,11 +15,13 @@ from skillyard.lake.lake import Lake
 from skillyard.lake.results import results_table, to_results
 from skillyard.lake.tables import (
     AUDITS,
+    CHUNKS,
     COST_DAILY,
     DOCUMENTS,
     EVALS,
     LLM_CALLS,
     PAGES,
+    QUALITY_CHECKS,
     QUALITY_DAILY,
     RED_FLAGS,
     REJECTS,
@@ -49,6 +51,7 @@ def moment(day: date) -> datetime:
 def pages(n: int, day: date = DAY, **changes: Any) -> pa.Table:
     """Return n pages of one document."""
     row = {"doc_id": SHA, "text": "Hello", "n_chars": 5, "language": "en", "status": "text", "parser": "plain", "run_id": "run-1"}
+    row |= {"rescue_level": 0, "headings": [], "tables": []}
     return to_results(PAGES, [row | {"page_no": i + 1, "ingested_on": day} | changes for i in range(n)])
 
 
@@ -90,12 +93,39 @@ def example(name: str) -> tuple[Table, dict[str, Any]]:
             "etag": "e",
             "n_pages": 1,
             "n_chars": 5,
+            "n_chunks": 1,
             "status": "parsed",
             "run_id": "run-1",
             "ingested_at": moment(DAY),
             "ingested_on": DAY,
         },
         PAGES.name: pages(1).to_pylist()[0],
+        CHUNKS.name: {
+            "chunk_id": SHA,
+            "doc_id": SHA,
+            "chunk_no": 1,
+            "page_no": 1,
+            "start_offset": 0,
+            "last_page_no": 1,
+            "end_offset": 5,
+            "text": "Hello",
+            "n_tokens": 2,
+            "run_id": "run-1",
+            "ingested_on": DAY,
+        },
+        QUALITY_CHECKS.name: {
+            "check_id": "v-1:1",
+            "table": "pages",
+            "check": "expect_column_values_to_be_between",
+            "columns": "page_no",
+            "rule": "pages count from 1",
+            "severity": "block",
+            "has_passed": True,
+            "n_rows": 1,
+            "n_unexpected": 0,
+            "checked_at": moment(DAY),
+            "checked_on": DAY,
+        },
         REJECTS.name: {
             "run_id": "run-1",
             "stage": "answer",

@@ -17,6 +17,8 @@ from tests.lake.rows import SHA, TAGS, example, pages, results
 BAD: list[tuple[str, dict[str, Any]]] = [
     ("documents", {"doc_id": "x", "uri": "a.pdf", "status": "lost", "size_bytes": -1, "language": "English", "kind": ""}),
     ("pages", {"page_no": 0, "n_chars": -1, "status": "none", "parser": "", "language": "EN"}),
+    ("chunks", {"n_tokens": 0}),
+    ("quality_checks", {"severity": "loud"}),
     ("rejects", {"stage": "x", "error_kind": "Oh no", "error_message": "", "n_attempts": -1, "cost_usd": "-1", "tier": "x"}),
     ("rejects", {"skill": None, "fingerprint": None}),
     ("llm_calls", {"status": "lost", "attempt_no": 0, "tier": "none", "reasoning_tokens": 8, "team": "", "request_hash": "x"}),

@@ -56,7 +56,7 @@ def document(settings: Settings, path: str) -> dict[str, Any]:
     status = "rejected" if path.startswith("bad/") else "parsed"
     kind = path.rsplit(".", 1)[1]
     row = {"doc_id": path, "uri": uri(settings, path), "kind": kind, "mime_type": "text/plain", "size_bytes": 1, "etag": "e"}
-    return row | {"n_pages": 1, "n_chars": 1, "status": status, "run_id": "r", "ingested_at": AT, "ingested_on": DAY}
+    return row | {"n_pages": 1, "n_chars": 1, "n_chunks": 0, "status": status, "run_id": "r", "ingested_at": AT, "ingested_on": DAY}
 
 
 def uri(settings: Settings, path: str) -> str:

@@ -29,6 +29,7 @@ def publish_texts(settings: Settings, texts: Mapping[str, str], kind: str = "txt
                 "language": "en",
                 "n_pages": 1,
                 "n_chars": len(text),
+                "n_chunks": 0,
                 "status": "parsed",
                 "run_id": "seed",
                 "ingested_at": now,
@@ -36,7 +37,9 @@ def publish_texts(settings: Settings, texts: Mapping[str, str], kind: str = "txt
             }
         )
         page = {"doc_id": doc_id, "page_no": 1, "text": text, "n_chars": len(text), "language": "en", "status": "text"}
-        pages.append(page | {"parser": "seed", "run_id": "seed", "ingested_on": now.date()})
+        pages.append(
+            page | {"parser": "seed", "rescue_level": 0, "headings": [], "tables": [], "run_id": "seed", "ingested_on": now.date()}
+        )
     part = hashlib.sha256("".join(sorted(texts)).encode()).hexdigest()[:12]
     lake = Lake(settings.lake)
     append(lake, DOCUMENTS, pa.Table.from_pylist(documents, schema=DOCUMENTS.schema), part)

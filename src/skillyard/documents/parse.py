@@ -2,12 +2,14 @@
 
 from skillyard.documents.decoding import clean
 from skillyard.documents.kinds import READERS, Content
+from skillyard.documents.kinds.content import PageContent
 from skillyard.documents.language import detect_language, main_language
 from skillyard.documents.result import Parsed, ParsedPage, Refused, Rejected, doc_id_of, reject
 from skillyard.documents.sniff import FileType, mime_of_unsupported, sniff
 from skillyard.documents.titles import first_line, stated_title
 
 MAX_DOCUMENT_BYTES = 256 * 1024**2
+MAX_METADATA_CHARS = 1_000
 
 
 def parse_document(data: bytes, name: str) -> Parsed | Rejected:
@@ -44,16 +46,28 @@ def read_as(found: FileType, data: bytes, doc_id: str) -> Parsed | Rejected:
 
 
 def _to_parsed(found: FileType, content: Content, doc_id: str) -> Parsed:
-    pages = tuple(_to_page(number, text, content.parser) for number, text in enumerate(content.texts, start=1))
+    pages = tuple(_to_page(number, page) for number, page in enumerate(content.pages, start=1))
     language = main_language((page.language, page.n_chars) for page in pages)
     title = stated_title(content.title)
     if title is None and content.has_heading:
         title = first_line(next((page.text for page in pages if page.text), ""))
-    return Parsed(doc_id, found.kind, found.mime_type, clean(title) if title else None, language, pages)
+    metadata = tuple((name, text) for name, value in sorted(content.metadata.items()) if (text := clean(value)[:MAX_METADATA_CHARS]))
+    return Parsed(doc_id, found.kind, found.mime_type, clean(title) if title else None, language, pages, metadata)
 
 
-def _to_page(page_no: int, raw: str | None, parser: str) -> ParsedPage:
-    text = clean(raw or "")
-    if raw is None:
-        parser = f"{parser}: page unreadable"
-    return ParsedPage(page_no, text, len(text), detect_language(text), "text" if text else "no_text", parser)
+def _to_page(page_no: int, page: PageContent) -> ParsedPage:
+    text = clean(page.text)
+    return ParsedPage(
+        page_no,
+        text,
+        len(text),
+        detect_language(text),
+        "text" if text else page.status or "no_text",
+        page.parser,
+        page.rescue_level,
+        page.ocr_confidence if text else None,
+        page.header,
+        page.footer,
+        page.headings,
+        page.tables,
+    )

@@ -6,9 +6,10 @@ from hashlib import sha256
 ERROR_KINDS = {
     "password_required": "encrypted: remove the password and put the document into the inbox again",
     "corrupt": "not readable as what it is: export it again from its source",
-    "unsupported_type": "not a document we read: convert it to PDF, DOCX, PPTX, XLSX, CSV, HTML, EML, TXT, MD, PNG, JPEG or TIFF",
+    "unsupported_type": "not a document we read: convert it to PDF, Office 2007 or later, HTML, mail, text, PNG, JPEG, TIFF, ZIP or TAR",
     "empty": "no bytes, or nothing but white space",
-    "too_large": "larger than we read, as it is or once unpacked: split it",
+    "too_large": "larger than we read, as it is or once unpacked, or of too many pages: split it",
+    "archive_limit": "an archive too deep, of too many members or too large once unpacked: unpack it and put in what is wanted",
     "timed_out": "the parser did not finish within its deadline",
     "out_of_memory": "the parser needed more memory than it is given",
     "crashed": "the parser's process died on it",
@@ -16,9 +17,22 @@ ERROR_KINDS = {
 """Every way in which a document can be refused, and what it means."""
 
 
+Grid = tuple[tuple[str, ...], ...]
+"""A table: rows of cells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading, and where it begins in its page's text."""
+
+    level: int
+    text: str
+    offset: int
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedPage:
-    """One page; ``text`` is empty when ``status`` is ``no_text`` (an image or a scan without a text layer)."""
+    """One page; ``text`` is empty unless ``status`` is ``text``. The fields are columns of ``pages``, see there."""
 
     page_no: int
     text: str
@@ -26,11 +40,33 @@ class ParsedPage:
     language: str | None
     status: str
     parser: str
+    rescue_level: int = 0
+    ocr_confidence: float | None = None
+    header: str | None = None
+    footer: str | None = None
+    headings: tuple[Heading, ...] = ()
+    tables: tuple[Grid, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document's text from an offset in one page's text to an offset in the same or a later one's."""
+
+    chunk_id: str
+    chunk_no: int
+    page_no: int
+    start_offset: int
+    last_page_no: int
+    end_offset: int
+    text: str
+    n_tokens: int
+    heading: str | None
+    language: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A document that was read. It has at least one page; all of them may be ``no_text``."""
+    """A document that was read. It has at least one page; all of them may be without text."""
 
     doc_id: str
     kind: str
@@ -38,6 +74,9 @@ class Parsed:
     title: str | None
     language: str | None
     pages: tuple[ParsedPage, ...]
+    metadata: tuple[tuple[str, str], ...] = ()
+    """What else the document says of itself: author, subject, created, producer …"""
+    chunks: tuple[Chunk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from skillyard.documents.result import Parsed, ParsedPage, Rejected
+from skillyard.documents.result import Chunk, Heading, Parsed, ParsedPage, Rejected
 
 READY = b"ready"
 
@@ -19,8 +19,10 @@ def decode_result(data: bytes) -> Parsed | Rejected:
     name, fields = json.loads(data)
     if name == "Rejected":
         return Rejected(**_checked(fields))
-    pages = tuple(ParsedPage(**_checked(page)) for page in fields.pop("pages"))
-    return Parsed(**_checked(fields), pages=pages)
+    pages = tuple(_page(page) for page in fields.pop("pages"))
+    chunks = tuple(Chunk(**_checked(chunk)) for chunk in fields.pop("chunks"))
+    metadata = tuple((_text(key), _text(value)) for key, value in fields.pop("metadata"))
+    return Parsed(**_checked(fields), pages=pages, metadata=metadata, chunks=chunks)
 
 
 def encode_fields(fields: dict[str, Any]) -> bytes:
@@ -31,6 +33,18 @@ def encode_fields(fields: dict[str, Any]) -> bytes:
 def decode_fields(data: bytes) -> dict[str, Any]:
     """Return a small message's fields."""
     return _checked(json.loads(data))
+
+
+def _page(fields: dict[str, Any]) -> ParsedPage:
+    headings = tuple(Heading(**_checked(heading)) for heading in fields.pop("headings"))
+    tables = tuple(tuple(tuple(map(_text, row)) for row in table) for table in fields.pop("tables"))
+    return ParsedPage(**_checked(fields), headings=headings, tables=tables)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
 
 
 def _checked(fields: Any) -> dict[str, Any]:

@@ -15,6 +15,17 @@ DATE = pa.date32()
 TEXT = pa.string()
 INT = pa.int64()
 SHARE = pa.float64()
+
+
+def _list_of(element: pa.DataType) -> pa.ListType:
+    return pa.list_(pa.field("element", element, nullable=False))
+
+
+HEADINGS = _list_of(
+    pa.struct([pa.field(name, kind, False) for name, kind in (("level", pa.int32()), ("text", TEXT), ("offset", pa.int32()))])
+)
+GRIDS = _list_of(_list_of(_list_of(TEXT)))
+"""Tables as rows of cells."""
 PURPOSE = "why it was asked: answer, routing (which tier?), vote, audit, judge or eval"
 
 
@@ -50,16 +61,24 @@ DOCUMENTS = Table(
         [
             required("doc_id", TEXT, "sha256 of the document's bytes"),
             required("uri", TEXT, "where the document was found"),
-            required("kind", TEXT, "pdf, docx, pptx, xlsx, csv, html, eml, txt, md, image … by content; unknown when rejected before that"),
+            field("parent_doc_id", TEXT, "the archive or message it was found in; its uri is then <uri of that>!/<path in it>"),
+            required(
+                "kind",
+                TEXT,
+                "pdf, docx, pptx, xlsx, csv, html, eml, msg, txt, md, image, zip, tar; by content; unknown for some rejects",
+            ),
             required("mime_type", TEXT, "type by content"),
             required("size_bytes", INT, "size of the object"),
             required("etag", TEXT, "the store's change mark when it was read"),
             field("modified_at", TIMESTAMP, "the store's modification time"),
             field("title", TEXT, "title from the document's own metadata or first heading"),
+            field("metadata", TEXT, "what else the document says of itself: a JSON object of author, subject, created, producer …"),
             field("language", TEXT, "ISO 639-1 of the whole text"),
             required("n_pages", pa.int32(), "pages written to the table pages (0 for a reject)"),
             required("n_chars", INT, "characters of text over all pages"),
-            required("status", TEXT, "parsed or rejected"),
+            required("n_chunks", pa.int32(), "chunks written to the table chunks"),
+            field("duplicate_of", TEXT, "the doc_id of an earlier document with nearly the same text"),
+            required("status", TEXT, "parsed, unpacked (an archive: its members are documents), rejected, or deleted from the inbox since"),
             required("run_id", TEXT, "the run that ingested it"),
             required("ingested_at", TIMESTAMP, "when it was parsed"),
             required("ingested_on", DATE, "the UTC day of ingested_at, as in the path"),
@@ -76,11 +95,49 @@ PAGES = Table(
         [
             required("doc_id", TEXT, "sha256 of the document's bytes"),
             required("page_no", pa.int32(), "from 1"),
-            required("text", TEXT, "the page's text in reading order; empty when status is no_text"),
+            required("text", TEXT, "the page's text in reading order, without repeated headers and footers; empty unless status is text"),
             required("n_chars", pa.int32(), "characters of text"),
             field("language", TEXT, "ISO 639-1, null when there is too little text"),
-            required("status", TEXT, "text, or no_text: an image or a scan that has no text layer"),
+            required("status", TEXT, "text, no_text (read, and there is none), ocr_unavailable (a scan, and no OCR here), unreadable"),
             required("parser", TEXT, "the library that read it"),
+            required(
+                "rescue_level",
+                pa.int32(),
+                "0: as it is, 1: junk before its start removed, 2: by the second reader, 3: by a throw-away reader",
+            ),
+            field(
+                "ocr_confidence",
+                SHARE,
+                "mean confidence of the OCR over the page's words, 0..1; null when OCR did not read it",
+            ),
+            field("header", TEXT, "what stands at the top of most pages, taken out of text"),
+            field("footer", TEXT, "what stands at the bottom of most pages, taken out of text"),
+            required("headings", HEADINGS, "headings of the page, in order; offset: where it begins in text"),
+            required("tables", GRIDS, "tables of the page as rows of cells, in order; their rows stand in text too"),
+            required("run_id", TEXT, "the run that ingested it"),
+            required("ingested_on", DATE, "the UTC day of ingestion, as in the path"),
+        ]
+    ),
+)
+
+CHUNKS = Table(
+    "chunks",
+    "One row per chunk of a parsed document: along its headings, paragraphs and tables, by tokens, with overlap.",
+    ("doc_id", "chunk_no"),
+    "ingested_on",
+    pa.schema(
+        [
+            required("chunk_id", TEXT, "sha256 of doc_id, place and text: the same for the same document, whenever it is cut"),
+            required("doc_id", TEXT, "sha256 of the document's bytes"),
+            required("chunk_no", pa.int32(), "from 1, in reading order"),
+            required("page_no", pa.int32(), "the page on which it begins"),
+            required("start_offset", pa.int32(), "where it begins in that page's text, in characters"),
+            required("last_page_no", pa.int32(), "the page on which it ends"),
+            required("end_offset", pa.int32(), "where it ends in that page's text, in characters"),
+            required("text", TEXT, "what stands between; texts of two pages are joined by an empty line"),
+            required("n_tokens", pa.int32(), "estimated tokens"),
+            field("heading", TEXT, "the headings it stands under, outermost first, joined by ' > '"),
+            field("language", TEXT, "ISO 639-1 of the page on which it begins"),
             required("run_id", TEXT, "the run that ingested it"),
             required("ingested_on", DATE, "the UTC day of ingestion, as in the path"),
         ]
@@ -298,7 +355,35 @@ RED_FLAGS = Table(
     is_recomputed=True,
 )
 
-TABLES: dict[str, Table] = {t.name: t for t in (DOCUMENTS, PAGES, REJECTS, LLM_CALLS, COST_DAILY, AUDITS, EVALS, QUALITY_DAILY, RED_FLAGS)}
+QUALITY_CHECKS = Table(
+    "quality_checks",
+    "One row per check of rows about to be published: of their values, or of a run beside the runs before it.",
+    ("check_id",),
+    "checked_on",
+    pa.schema(
+        [
+            required("check_id", TEXT, "the validation and the check's number in it"),
+            required("table", TEXT, "the table whose rows were checked"),
+            field("run_id", TEXT, "the run that made the rows, where one did"),
+            required("check", TEXT, "the expectation's or run-over-run check's name"),
+            required("columns", TEXT, "the columns it looks at, comma-separated"),
+            required("rule", TEXT, "the rule in a sentence"),
+            required("severity", TEXT, "block: the rows are not published when it fails; warn: they are"),
+            required("has_passed", pa.bool_(), "whether it held"),
+            required("n_rows", INT, "rows that were checked"),
+            required("n_unexpected", INT, "rows that broke it"),
+            field("value", SHARE, "run-over-run checks: the number that was looked at"),
+            field("bound", SHARE, "and the bound that it may not cross"),
+            field("message", TEXT, "what was found, with keys of some rows"),
+            required("checked_at", TIMESTAMP, "when"),
+            required("checked_on", DATE, "the UTC day of checked_at, as in the path"),
+        ]
+    ),
+)
+
+TABLES: dict[str, Table] = {
+    t.name: t for t in (DOCUMENTS, PAGES, CHUNKS, REJECTS, LLM_CALLS, COST_DAILY, AUDITS, EVALS, QUALITY_DAILY, RED_FLAGS, QUALITY_CHECKS)
+}
 
 RESULT_HEAD = (
     required("item_id", TEXT, "the item; one row per item, its newest result"),

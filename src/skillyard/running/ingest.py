@@ -18,7 +18,7 @@ from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append
 from skillyard.lake.read import read
-from skillyard.lake.tables import DOCUMENTS, PAGES, REJECTS, Table
+from skillyard.lake.tables import CHUNKS, DOCUMENTS, PAGES, REJECTS, Table
 from skillyard.lake.validate import validate
 from skillyard.running.inbox import IngestPlan, discover, ingest_shards, lease_name, note_seen
 from skillyard.running.lease import release_lease
@@ -120,11 +120,13 @@ def _publish_batch(lake: Lake, batch: Batch) -> Counter[str]:
     for table, rows in ((DOCUMENTS, documents), (REJECTS, rejects)):
         if rows.num_rows:
             validate(lake, table, rows)
-    for _, rows in _page_parts(lake, batch):
-        validate(lake, PAGES, rows)
+    for table in (PAGES, CHUNKS):
+        for _, rows in _text_parts(lake, batch, table):
+            validate(lake, table, rows)
     n_rows: Counter[str] = Counter()
-    for part, rows in _page_parts(lake, batch):
-        n_rows["pages"] += sum(committed.n_rows for committed in append(lake, PAGES, rows, part))
+    for table in (PAGES, CHUNKS):
+        for part, rows in _text_parts(lake, batch, table):
+            n_rows[table.name] += sum(committed.n_rows for committed in append(lake, table, rows, part))
     for table, rows in ((REJECTS, rejects), (DOCUMENTS, documents)):
         n_rows[table.name] += sum(committed.n_rows for committed in append(lake, table, rows, batch.part))
     return n_rows
@@ -143,18 +145,18 @@ def _first_of_each(rows: pa.Table, known: frozenset[str]) -> pa.Table:
     return rows.filter(pa.array(keep, pa.bool_()))
 
 
-def _page_parts(lake: Lake, batch: Batch) -> Iterator[tuple[str, pa.Table]]:
-    """Yield a batch's pages in parts of bounded size, none of them split within a document, each document once."""
+def _text_parts(lake: Lake, batch: Batch, table: Table) -> Iterator[tuple[str, pa.Table]]:
+    """Yield a batch's pages or chunks in parts of bounded size, none of them split within a document, each document once."""
     seen = set(batch.known_pages)
     held: list[pa.Table] = []
     number = n_chars = 0
     for shard in batch.shards:
         for frame in range(lake.read_json(outcome_key(shard))["n_page_frames"]):
-            rows = lake.read_frame(frame_key(shard, f"pages-{frame:04d}"))
+            rows = lake.read_frame(frame_key(shard, f"{table.name}-{frame:04d}"))
             rows = rows.filter(pc.invert(pc.is_in(rows["doc_id"], pa.array(sorted(seen), pa.string()))))
             seen.update(rows["doc_id"].to_pylist())
             held.append(rows)
-            n_chars += pc.sum(rows["n_chars"]).as_py() or 0
+            n_chars += pc.sum(pc.utf8_length(rows["text"])).as_py() or 0
             if n_chars >= PAGES_FRAME_CHARS:
                 yield f"{batch.part}-{number:04d}", pa.concat_tables(held)
                 held, number, n_chars = [], number + 1, 0

@@ -3,6 +3,7 @@
 That ``outcomes/<shard>.json`` exists says the shard is done; it is written last, and a repeated shard returns at once.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -20,7 +21,7 @@ from skillyard.documents.result import doc_id_of, reject
 from skillyard.errors import ObjectMissing, StorageRefused
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import scan
-from skillyard.lake.tables import DOCUMENTS, PAGES, REJECTS
+from skillyard.lake.tables import CHUNKS, DOCUMENTS, PAGES, REJECTS
 from skillyard.running.inbox import InboxItem, IngestPlan, load_items
 from skillyard.settings import Settings
 from skillyard.storage import open_storage
@@ -32,7 +33,7 @@ PROGRESS_EVERY_S = 5.0
 
 Progress = Callable[[str], None]
 Row = dict[str, Any]
-DESCRIBES = ("kind", "mime_type", "title", "language", "n_pages", "n_chars", "status")
+DESCRIBES = ("kind", "mime_type", "title", "metadata", "language", "n_pages", "n_chars", "n_chunks", "duplicate_of", "status")
 """The columns of ``documents`` that follow from the bytes alone."""
 
 
@@ -70,7 +71,7 @@ def outcome_key(shard_key: str) -> str:
 
 
 def frame_key(shard_key: str, name: str) -> str:
-    """Return where the rows for a table are: ``documents``, ``rejects``, or ``pages-<n>``."""
+    """Return where the rows for a table are: ``documents``, ``rejects``, ``pages-<n>`` or ``chunks-<n>``."""
     return outcome_key(shard_key).removesuffix(".json") + f"/{name}.parquet"
 
 
@@ -87,6 +88,7 @@ class _ShardWork:
         self._documents: list[Row] = []
         self._rejects: list[Row] = []
         self._pages: list[Row] = []
+        self._chunks: list[Row] = []
         self._n_page_frames = self._n_pages = self._held_chars = 0
         self._unchanged: list[Row] = []
         self._gone: list[str] = []
@@ -200,7 +202,9 @@ class _ShardWork:
     def _add_pages(self, result: Parsed) -> None:
         """Keep a document's pages together: they are never split over two frames."""
         today = datetime.now(UTC).date()
-        self._pages += [{"doc_id": result.doc_id, **asdict(page), "run_id": self._run_id, "ingested_on": today} for page in result.pages]
+        same = {"doc_id": result.doc_id, "run_id": self._run_id, "ingested_on": today}
+        self._pages += [{**asdict(page), **same} for page in result.pages]
+        self._chunks += [{**asdict(chunk), **same} for chunk in result.chunks]
         self._held_chars += sum(page.n_chars + 100 for page in result.pages)
         if self._held_chars >= PAGES_FRAME_CHARS:
             self._flush_pages()
@@ -209,8 +213,10 @@ class _ShardWork:
         if self._pages:
             key = frame_key(self._shard_key, f"pages-{self._n_page_frames:04d}")
             self._lake.write_frame(key, pa.Table.from_pylist(self._pages, schema=PAGES.schema))
+            chunks = frame_key(self._shard_key, f"chunks-{self._n_page_frames:04d}")
+            self._lake.write_frame(chunks, pa.Table.from_pylist(self._chunks, schema=CHUNKS.schema))
             self._n_page_frames, self._n_pages = self._n_page_frames + 1, self._n_pages + len(self._pages)
-            self._pages, self._held_chars = [], 0
+            self._pages, self._chunks, self._held_chars = [], [], 0
 
     def _tell(self) -> None:
         n_done = len(self._documents) + len(self._unchanged) + len(self._gone) + len(self._pending)
@@ -225,11 +231,18 @@ class _ShardWork:
 
 def _describe(result: Parsed | Rejected) -> Row:
     """Return the columns of ``documents`` that a result gives."""
+    described: Row = dict.fromkeys(DESCRIBES) | {"kind": result.kind, "mime_type": result.mime_type}
     if isinstance(result, Rejected):
-        return dict(zip(DESCRIBES, (result.kind, result.mime_type, None, None, 0, 0, "rejected"), strict=True))
-    n_chars = sum(page.n_chars for page in result.pages)
-    values = (result.kind, result.mime_type, result.title, result.language, len(result.pages), n_chars, "parsed")
-    return dict(zip(DESCRIBES, values, strict=True))
+        return described | {"n_pages": 0, "n_chars": 0, "n_chunks": 0, "status": "rejected"}
+    return described | {
+        "title": result.title,
+        "metadata": json.dumps(dict(result.metadata), ensure_ascii=False) if result.metadata else None,
+        "language": result.language,
+        "n_pages": len(result.pages),
+        "n_chars": sum(page.n_chars for page in result.pages),
+        "n_chunks": len(result.chunks),
+        "status": "parsed",
+    }
 
 
 def _parsed_before(lake: Lake, sizes: set[int]) -> dict[str, Row]:

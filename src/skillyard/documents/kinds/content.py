@@ -1,15 +1,45 @@
 """What every reader returns."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from skillyard.documents.result import Grid, Heading
+
+
+@dataclass(frozen=True, slots=True)
+class PageContent:
+    """One page as its reader found it. ``text`` is ``clean`` already where headings point into it."""
+
+    text: str
+    parser: str
+    status: str | None = None
+    """Where there is no text, why: ``unreadable`` or ``ocr_unavailable``; None means ``no_text`` then."""
+    rescue_level: int = 0
+    ocr_confidence: float | None = None
+    header: str | None = None
+    footer: str | None = None
+    headings: tuple[Heading, ...] = ()
+    tables: tuple[Grid, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One text a page: empty for a page without text, None for a page that could not be read."""
+    """A document's pages, in order, and what it says of itself."""
 
-    texts: tuple[str | None, ...]
-    parser: str
+    pages: tuple[PageContent, ...]
     title: str | None = None
     """As the document states it."""
     has_heading: bool = True
     """The first line may serve as title."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """What else it says of itself: author, subject, created, producer …"""
+
+    @property
+    def parser(self) -> str:
+        """The libraries that read it."""
+        return ", ".join(dict.fromkeys(page.parser for page in self.pages))
+
+
+def plain_pages(texts: Iterable[str], parser: str) -> tuple[PageContent, ...]:
+    """Return pages of which nothing but the text is known."""
+    return tuple(PageContent(text, parser) for text in texts)

@@ -6,7 +6,7 @@ from email.policy import default
 from typing import cast
 
 from skillyard.documents.decoding import decode
-from skillyard.documents.kinds.content import Content
+from skillyard.documents.kinds.content import Content, plain_pages
 from skillyard.documents.kinds.html import read_html
 
 HEADERS = ("Subject", "From", "To", "Date")
@@ -19,7 +19,7 @@ def read_eml(data: bytes) -> Content:
     message = message_from_bytes(data, policy=default)
     heads = [f"{name}: {value}" for name in HEADERS if (value := _header(message, name))]
     body, parser = _body(message)
-    return Content(("\n".join(heads) + "\n\n" + body,), parser, title=_header(message, "Subject"), has_heading=False)
+    return Content(plain_pages(["\n".join(heads) + "\n\n" + body], parser), title=_header(message, "Subject"), has_heading=False)
 
 
 def _header(message: EmailMessage, name: str) -> str:
@@ -37,7 +37,7 @@ def _body(message: EmailMessage) -> tuple[str, str]:
     rich = message.get_body(("html",))
     if rich is not None:
         found = read_html(_text(cast(EmailMessage, rich)).encode("utf-8", "replace"))
-        return found.texts[0] or "", f"email, {found.parser}"
+        return found.pages[0].text, f"email, {found.parser}"
     return "", "email"
 
 

@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import Any
 
 from skillyard.documents.decoding import decode
-from skillyard.documents.kinds.content import Content
+from skillyard.documents.kinds.content import Content, plain_pages
 from skillyard.documents.kinds.office import plain_markdown
 
 CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?([\w-]{3,40})""", re.I)
@@ -23,11 +23,11 @@ def read_html(data: bytes) -> Content:
     text = (found.text or "") if found else ""
     title = found.title if found else None
     if not text.strip():
-        return Content((_by_markitdown(html),), "markitdown", title=title)
+        return Content(plain_pages([_by_markitdown(html)], "markitdown"), title=title)
     lost = _lost_tables(html, text) if "<table" in html.lower() else []
     if not lost:
-        return Content((text,), "trafilatura", title=title)
-    return Content(("\n\n".join([text, *map(_by_markitdown, lost)]),), "trafilatura, markitdown", title=title)
+        return Content(plain_pages([text], "trafilatura"), title=title)
+    return Content(plain_pages(["\n\n".join([text, *map(_by_markitdown, lost)])], "trafilatura, markitdown"), title=title)
 
 
 def decode_html(data: bytes) -> str:

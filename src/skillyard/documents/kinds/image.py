@@ -1,6 +1,6 @@
 """PNG, JPEG and TIFF: one page without text, which OCR may read later."""
 
-from skillyard.documents.kinds.content import Content
+from skillyard.documents.kinds.content import Content, plain_pages
 from skillyard.documents.result import Refused
 
 ENDS = ((b"\x89PNG", b"IEND"), (b"\xff\xd8", b"\xff\xd9"))
@@ -12,4 +12,4 @@ def read_image(data: bytes) -> Content:
     for start, end in ENDS:
         if data.startswith(start) and end not in data:
             raise Refused("corrupt", "a truncated image: its end is missing")
-    return Content(("",), "none", has_heading=False)
+    return Content(plain_pages([""], "none"), has_heading=False)

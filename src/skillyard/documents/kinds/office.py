@@ -22,7 +22,7 @@ def read_office(data: bytes, *readers: Callable[[bytes], Content]) -> Content:
     for reader in readers:
         try:
             content = reader(data)
-            if not failures or any(text and text.strip() for text in content.texts):
+            if not failures or any(page.text.strip() for page in content.pages):
                 return content
             failures.append(f"{content.parser} finds no text")
         except (MemoryError, ImportError):

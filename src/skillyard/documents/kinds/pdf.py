@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from skillyard.documents.kinds.content import Content
+from skillyard.documents.kinds.content import Content, PageContent
 from skillyard.documents.result import Refused
 
 MIN_PAGE_CHARS = 20
@@ -21,10 +21,10 @@ def read_pdf(data: bytes) -> Content:
     try:
         if len(document) == 0:
             raise Refused("corrupt", "a PDF without a page")
-        texts = tuple(_read_page(document, index) for index in range(len(document)))
-        if all(text is None for text in texts):
-            raise Refused("corrupt", f"none of its {len(texts)} pages can be loaded")
-        return Content(texts, "pypdfium2", title=document.get_metadata_value("Title"))
+        pages = tuple(_read_page(document, index) for index in range(len(document)))
+        if all(page.status == "unreadable" for page in pages):
+            raise Refused("corrupt", f"none of its {len(pages)} pages can be loaded")
+        return Content(pages, title=document.get_metadata_value("Title"))
     finally:
         document.close()
 
@@ -43,7 +43,7 @@ def _open(data: bytes) -> Any:
         raise Refused("corrupt", f"a damaged PDF: {error}") from error
 
 
-def _read_page(document: Any, index: int) -> str | None:
+def _read_page(document: Any, index: int) -> PageContent:
     import pypdfium2
 
     try:
@@ -51,13 +51,13 @@ def _read_page(document: Any, index: int) -> str | None:
         try:
             text_page = page.get_textpage()
             try:
-                return usable_text(text_page.get_text_bounded())
+                return PageContent(usable_text(text_page.get_text_bounded()), "pypdfium2")
             finally:
                 text_page.close()
         finally:
             page.close()
     except pypdfium2.PdfiumError:
-        return None
+        return PageContent("", "pypdfium2", status="unreadable")
 
 
 def usable_text(text: str) -> str:

@@ -1,7 +1,7 @@
 """TXT, MD and CSV: one page, decoded."""
 
 from skillyard.documents.decoding import decode
-from skillyard.documents.kinds.content import Content
+from skillyard.documents.kinds.content import Content, plain_pages
 from skillyard.documents.result import Refused
 
 
@@ -10,9 +10,9 @@ def read_text(data: bytes) -> Content:
     text = decode(data)
     if text is None:
         raise Refused("unsupported_type", "the content is text at first, other bytes later")
-    return Content((text,), "charset-normalizer")
+    return Content(plain_pages([text], "charset-normalizer"))
 
 
 def read_csv(data: bytes) -> Content:
     """Return the rows as they are; the first of them is no title."""
-    return Content(read_text(data).texts, "charset-normalizer", has_heading=False)
+    return Content(read_text(data).pages, has_heading=False)

@@ -1,0 +1,5 @@
+"""``python -m skillyard.cli``."""
+
+from skillyard.cli import main
+
+main()
