@@ -77,6 +77,8 @@ class Parsed:
     metadata: tuple[tuple[str, str], ...] = ()
     """What else the document says of itself: author, subject, created, producer …"""
     chunks: tuple[Chunk, ...] = ()
+    minhash: str | None = None
+    """Hex; what near duplicates are found by. None for a document of too little text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from skillyard.lake.lake import Lake
 from skillyard.lake.read import scan
 from skillyard.lake.tables import CHUNKS, DOCUMENTS, PAGES, REJECTS
 from skillyard.running.inbox import InboxItem, IngestPlan, load_items
+from skillyard.running.near import MINHASH_SCHEMA
 from skillyard.settings import Settings
 from skillyard.storage import open_storage
 
@@ -71,7 +72,7 @@ def outcome_key(shard_key: str) -> str:
 
 
 def frame_key(shard_key: str, name: str) -> str:
-    """Return where the rows for a table are: ``documents``, ``rejects``, ``pages-<n>`` or ``chunks-<n>``."""
+    """Return where the rows for a table are: ``documents``, ``rejects``, ``minhashes``, ``pages-<n>`` or ``chunks-<n>``."""
     return outcome_key(shard_key).removesuffix(".json") + f"/{name}.parquet"
 
 
@@ -89,6 +90,7 @@ class _ShardWork:
         self._rejects: list[Row] = []
         self._pages: list[Row] = []
         self._chunks: list[Row] = []
+        self._minhashes: list[Row] = []
         self._n_page_frames = self._n_pages = self._held_chars = 0
         self._unchanged: list[Row] = []
         self._gone: list[str] = []
@@ -134,6 +136,8 @@ class _ShardWork:
         frames = ((DOCUMENTS, self._documents), (REJECTS, self._rejects))
         for table, rows in frames:
             self._lake.write_frame(frame_key(self._shard_key, table.name), pa.Table.from_pylist(rows, schema=table.schema))
+        minhashes = pa.Table.from_pylist(self._minhashes, schema=MINHASH_SCHEMA)
+        self._lake.write_frame(frame_key(self._shard_key, "minhashes"), minhashes)
         n_parsed = sum(row["status"] == "parsed" for row in self._documents)
         n_rejected = len(self._documents) - n_parsed
         counts = (n_parsed, n_rejected, len(self._unchanged), len(self._gone), len(self._pending))
@@ -205,6 +209,8 @@ class _ShardWork:
         same = {"doc_id": result.doc_id, "run_id": self._run_id, "ingested_on": today}
         self._pages += [{**asdict(page), **same} for page in result.pages]
         self._chunks += [{**asdict(chunk), **same} for chunk in result.chunks]
+        if result.minhash:
+            self._minhashes.append({"doc_id": result.doc_id, "minhash": bytes.fromhex(result.minhash)})
         self._held_chars += sum(page.n_chars + 100 for page in result.pages)
         if self._held_chars >= PAGES_FRAME_CHARS:
             self._flush_pages()
