@@ -156,5 +156,5 @@ def test_a_further_kind_is_one_registered_reader(monkeypatch: pytest.MonkeyPatch
     from skillyard.documents import kinds
 
     monkeypatch.setattr(kinds, "READERS", dict(kinds.READERS))
-    kinds.register_reader("poem", lambda data: kinds.Content(plain_pages([data.decode()], "by eye")))
-    assert kinds.READERS["poem"](b"Roses").pages == plain_pages(["Roses"], "by eye")
+    kinds.register_reader("poem", lambda data, options: kinds.Content(plain_pages([data.decode()], "by eye")))
+    assert kinds.READERS["poem"](b"Roses", kinds.ReadOptions()).pages == plain_pages(["Roses"], "by eye")

@@ -2,7 +2,7 @@
 
 from skillyard.documents.decoding import clean
 from skillyard.documents.kinds import READERS, Content
-from skillyard.documents.kinds.content import PageContent
+from skillyard.documents.kinds.content import PageContent, ReadOptions
 from skillyard.documents.language import detect_language, main_language
 from skillyard.documents.result import Parsed, ParsedPage, Refused, Rejected, doc_id_of, reject
 from skillyard.documents.sniff import FileType, mime_of_unsupported, sniff
@@ -10,13 +10,14 @@ from skillyard.documents.titles import first_line, stated_title
 
 MAX_DOCUMENT_BYTES = 256 * 1024**2
 MAX_METADATA_CHARS = 1_000
+NO_OPTIONS = ReadOptions()
 
 
-def parse_document(data: bytes, name: str) -> Parsed | Rejected:
+def parse_document(data: bytes, name: str, options: ReadOptions = NO_OPTIONS) -> Parsed | Rejected:
     """Return the document's pages, or why it has none. Nothing that its bytes hold makes this raise."""
     doc_id = doc_id_of(data)
     found = identify(data, name, doc_id)
-    return found if isinstance(found, Rejected) else read_as(found, data, doc_id)
+    return found if isinstance(found, Rejected) else read_as(found, data, doc_id, options)
 
 
 def identify(data: bytes, name: str, doc_id: str) -> FileType | Rejected:
@@ -31,10 +32,10 @@ def identify(data: bytes, name: str, doc_id: str) -> FileType | Rejected:
         return reject(doc_id, "unknown", mime_of_unsupported(data), error.error_kind, error.found)
 
 
-def read_as(found: FileType, data: bytes, doc_id: str) -> Parsed | Rejected:
+def read_as(found: FileType, data: bytes, doc_id: str, options: ReadOptions) -> Parsed | Rejected:
     """Read the document as the kind it is."""
     try:
-        return _to_parsed(found, READERS[found.kind](data), doc_id)
+        return _to_parsed(found, READERS[found.kind](data, options), doc_id)
     except Refused as error:
         return reject(doc_id, found.kind, found.mime_type, error.error_kind, error.found)
     except MemoryError:

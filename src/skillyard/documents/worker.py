@@ -10,7 +10,7 @@ import signal
 import sys
 from multiprocessing.connection import Connection
 
-from skillyard.documents.parse import identify, read_as
+from skillyard.documents.parse import NO_OPTIONS, identify, read_as
 from skillyard.documents.result import Rejected
 from skillyard.documents.wire import READY, decode_fields, encode_fields, encode_result
 
@@ -41,7 +41,7 @@ def _answer(connection: Connection, data: bytes, name: str, doc_id: str) -> None
     """Send what the document is, so that the pool knows it if this process dies, then the result."""
     found = identify(data, name, doc_id)
     connection.send_bytes(encode_fields({"kind": found.kind, "mime_type": found.mime_type}))
-    connection.send_bytes(encode_result(found if isinstance(found, Rejected) else read_as(found, data, doc_id)))
+    connection.send_bytes(encode_result(found if isinstance(found, Rejected) else read_as(found, data, doc_id, NO_OPTIONS)))
 
 
 if __name__ == "__main__":

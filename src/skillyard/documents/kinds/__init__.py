@@ -1,11 +1,11 @@
 """How each kind of document is read: one reader a kind, in one dict.
 
-A reader takes bytes and returns ``Content``; what it needs beyond the standard library it imports when it is called.
+A reader takes bytes and options and returns ``Content``; what it needs beyond the standard library it imports when it is called.
 """
 
 from collections.abc import Callable
 
-from skillyard.documents.kinds.content import Content
+from skillyard.documents.kinds.content import Content, ReadOptions
 from skillyard.documents.kinds.docx import read_docx
 from skillyard.documents.kinds.eml import read_eml
 from skillyard.documents.kinds.html import read_html
@@ -15,9 +15,9 @@ from skillyard.documents.kinds.pptx import read_pptx
 from skillyard.documents.kinds.text import read_csv, read_text
 from skillyard.documents.kinds.xlsx import read_xlsx
 
-__all__ = ["READERS", "Content", "Reader", "register_reader"]
+__all__ = ["READERS", "Content", "ReadOptions", "Reader", "register_reader"]
 
-Reader = Callable[[bytes], Content]
+Reader = Callable[[bytes, ReadOptions], Content]
 
 READERS: dict[str, Reader] = {
     "pdf": read_pdf,

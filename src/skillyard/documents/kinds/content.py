@@ -1,9 +1,17 @@
-"""What every reader returns."""
+"""What every reader is given beside the bytes, and what it returns."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from skillyard.documents.result import Grid, Heading
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What a reader may use to read a document."""
+
+    passwords: tuple[str, ...] = field(default=(), repr=False)
+    """Tried in turn on an encrypted document."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """DOCX, by kreuzberg. Where its pages break depends on the printer, so it is one page."""
 
-from skillyard.documents.kinds.content import Content, plain_pages
+from skillyard.documents.kinds.content import Content, ReadOptions, plain_pages
 from skillyard.documents.kinds.office import by_kreuzberg, by_markitdown, read_office
 from skillyard.documents.sniff import MIME_TYPES
 
 
-def read_docx(data: bytes) -> Content:
+def read_docx(data: bytes, options: ReadOptions) -> Content:
     """Return the document as Markdown in one page."""
     return read_office(data, _by_kreuzberg, lambda d: Content(plain_pages([by_markitdown(d, ".docx")], "markitdown")))
 

@@ -6,19 +6,19 @@ from email.policy import default
 from typing import cast
 
 from skillyard.documents.decoding import decode
-from skillyard.documents.kinds.content import Content, plain_pages
+from skillyard.documents.kinds.content import Content, ReadOptions, plain_pages
 from skillyard.documents.kinds.html import read_html
 
 HEADERS = ("Subject", "From", "To", "Date")
 
 
-def read_eml(data: bytes) -> Content:
+def read_eml(data: bytes, options: ReadOptions) -> Content:
     """Return one page: subject, sender, recipients, date, then the plain text, or the HTML part's where there is none."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         data = (decode(data) or "").lstrip("\ufeff").encode()
     message = message_from_bytes(data, policy=default)
     heads = [f"{name}: {value}" for name in HEADERS if (value := _header(message, name))]
-    body, parser = _body(message)
+    body, parser = _body(message, options)
     return Content(plain_pages(["\n".join(heads) + "\n\n" + body], parser), title=_header(message, "Subject"), has_heading=False)
 
 
@@ -30,13 +30,13 @@ def _header(message: EmailMessage, name: str) -> str:
         return ""
 
 
-def _body(message: EmailMessage) -> tuple[str, str]:
+def _body(message: EmailMessage, options: ReadOptions) -> tuple[str, str]:
     plain = message.get_body(("plain",))
     if plain is not None and (text := _text(cast(EmailMessage, plain))).strip():
         return text, "email"
     rich = message.get_body(("html",))
     if rich is not None:
-        found = read_html(_text(cast(EmailMessage, rich)).encode("utf-8", "replace"))
+        found = read_html(_text(cast(EmailMessage, rich)).encode("utf-8", "replace"), options)
         return found.pages[0].text, f"email, {found.parser}"
     return "", "email"
 

@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import Any
 
 from skillyard.documents.decoding import decode
-from skillyard.documents.kinds.content import Content, plain_pages
+from skillyard.documents.kinds.content import Content, ReadOptions, plain_pages
 from skillyard.documents.kinds.office import plain_markdown
 
 CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?([\w-]{3,40})""", re.I)
@@ -14,7 +14,7 @@ KEPT_SHARE = 0.8
 """A table of whose rows at least so many stand as lines in the main text needs no second reading."""
 
 
-def read_html(data: bytes) -> Content:
+def read_html(data: bytes, options: ReadOptions) -> Content:
     """Return the page's main text without navigation, its tables as Markdown."""
     from trafilatura import bare_extraction
 

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from skillyard.documents.kinds.content import Content, PageContent
+from skillyard.documents.kinds.content import Content, PageContent, ReadOptions
 from skillyard.documents.result import Refused
 
 MIN_PAGE_CHARS = 20
@@ -15,7 +15,7 @@ FORMAT_ERROR, PASSWORD_ERROR, SECURITY_ERROR = 3, 4, 5
 """FPDF_ERR_* of pdfium."""
 
 
-def read_pdf(data: bytes) -> Content:
+def read_pdf(data: bytes, options: ReadOptions) -> Content:
     """Return one text a page; a page with hardly any, or hardly any that can be mapped to characters, counts as scanned."""
     document = _open(data)
     try:

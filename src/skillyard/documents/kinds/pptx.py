@@ -2,14 +2,14 @@
 
 import re
 
-from skillyard.documents.kinds.content import Content, plain_pages
+from skillyard.documents.kinds.content import Content, ReadOptions, plain_pages
 from skillyard.documents.kinds.office import by_kreuzberg, by_markitdown, read_office
 from skillyard.documents.sniff import MIME_TYPES
 
 SLIDE = re.compile(r"<!-- Slide number: \d+ -->\n?")
 
 
-def read_pptx(data: bytes) -> Content:
+def read_pptx(data: bytes, options: ReadOptions) -> Content:
     """Return one text a slide; kreuzberg, where markitdown fails, gives them in one page."""
     return read_office(data, _by_markitdown, lambda d: Content(plain_pages([by_kreuzberg(d, MIME_TYPES["pptx"])[0]], "kreuzberg")))
 

@@ -1,11 +1,11 @@
 """XLSX, by kreuzberg: one page a sheet."""
 
-from skillyard.documents.kinds.content import Content, plain_pages
+from skillyard.documents.kinds.content import Content, ReadOptions, plain_pages
 from skillyard.documents.kinds.office import by_kreuzberg, by_markitdown, read_office
 from skillyard.documents.sniff import MIME_TYPES
 
 
-def read_xlsx(data: bytes) -> Content:
+def read_xlsx(data: bytes, options: ReadOptions) -> Content:
     """Return each sheet as a Markdown table below its name."""
     return read_office(data, _by_kreuzberg, lambda d: Content(plain_pages([by_markitdown(d, ".xlsx")], "markitdown")))
 
