@@ -8,10 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
+from uuid import uuid4
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ResponseStreamingError,
+)
 
 from skillyard.errors import ConfigError, LakeNotWritable, ObjectMissing, StorageError, StorageRefused
 from skillyard.storage.base import ObjectInfo, check_key
@@ -32,7 +41,16 @@ REFUSED = (
     "QuotaExceeded",
     "XMinioStorageFull",
 )
+TRIES = 6
 CONFLICT_TRIES = 8
+CONNECT_TIMEOUT_S = 5
+READ_TIMEOUT_S = 30
+"""Without a byte from the store."""
+READ_DEADLINE_S = 600
+"""For one object, all tries together."""
+SLICE_BYTES = 8 << 20
+WRITER = "writer"
+"""The metadata that tells whose write an object is."""
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
 
 
@@ -47,7 +65,11 @@ def s3_region() -> str | None:
 
 
 class S3Storage:
-    """Objects below ``s3://bucket/prefix``. Lost and throttled requests are retried by botocore, then a ``StorageError``."""
+    """Objects below ``s3://bucket/prefix``. Lost and throttled requests are tried again, then a ``StorageError``.
+
+    A write on a condition whose answer is lost meets its own object when it is tried again: each carries an id of its own in the
+    object's metadata, by which it is known. Equal bytes of another writer are another writer's.
+    """
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
@@ -84,10 +106,18 @@ class S3Storage:
         return ObjectInfo(key, found["ContentLength"], found["ETag"].strip('"'), found["LastModified"])
 
     def get(self, key: str) -> bytes:
-        """Return its bytes, or raise ``ObjectMissing``."""
+        """Return its bytes, or raise ``ObjectMissing``; an answer that breaks off is asked for again."""
+        deadline = time.monotonic() + READ_DEADLINE_S
         with self._asking(key):
-            body: bytes = self._client.get_object(Bucket=self.bucket, Key=self._name(key))["Body"].read()
-        return body
+            for wait_s in _waits(TRIES):
+                body = self._client.get_object(Bucket=self.bucket, Key=self._name(key))["Body"]
+                try:
+                    return self._read(key, body, deadline)
+                except (HTTPClientError, IncompleteReadError, ResponseStreamingError):
+                    if wait_s is None or time.monotonic() + wait_s > deadline:
+                        raise
+                time.sleep(wait_s)
+        raise AssertionError("unreachable")
 
     def put(self, key: str, data: bytes) -> str:
         """Write it, over whatever is there; return the new etag."""
@@ -123,24 +153,44 @@ class S3Storage:
     def _name(self, key: str) -> str:
         return self._base + check_key(key)
 
+    def _read(self, key: str, body: Any, deadline: float) -> bytes:
+        data = bytearray()
+        for piece in body.iter_chunks(SLICE_BYTES):
+            data += piece
+            if time.monotonic() > deadline:
+                raise StorageError(f"{self.uri(key)}: {len(data)} bytes came in {READ_DEADLINE_S} s. Try again when the network is faster.")
+        return bytes(data)
+
     def _put_on_condition(self, key: str, data: bytes, **condition: str) -> str | None:
         """Return the new etag, or None when the condition does not hold; a clash with a request under way is tried again."""
+        writer = uuid4().hex
         with self._asking(key, writes=True):
-            for wait_s in (*(0.05 * 2**n for n in range(CONFLICT_TRIES)), None):
+            for wait_s in _waits(CONFLICT_TRIES):
                 try:
-                    return self._put(key, data, **condition)
+                    return self._put(key, data, Metadata={WRITER: writer}, **condition)
                 except ClientError as error:
                     code = error.response["Error"]["Code"]
                     if code in NOT_ABSENT:
-                        return None
+                        return self._etag_if_by(key, writer)
                     if code not in CONFLICT or wait_s is None:
                         raise
-                time.sleep(wait_s * random.uniform(0.5, 1.5))
+                time.sleep(wait_s)
         raise AssertionError("unreachable")
 
-    def _put(self, key: str, data: bytes, **condition: str) -> str:
+    def _etag_if_by(self, key: str, writer: str) -> str | None:
+        """Return the etag of an object if this writer wrote it: a try before the one that was refused, whose answer was lost."""
+        try:
+            found = self._client.head_object(Bucket=self.bucket, Key=self._name(key))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in MISSING:
+                return None
+            raise
+        etag: str = found["ETag"].strip('"')
+        return etag if found["Metadata"].get(WRITER) == writer else None
+
+    def _put(self, key: str, data: bytes, **how: Any) -> str:
         """Write and compare the store's MD5 with ours: not every S3-compatible store checks what arrived."""
-        answer = self._client.put_object(Bucket=self.bucket, Key=self._name(key), Body=data, **condition)
+        answer = self._client.put_object(Bucket=self.bucket, Key=self._name(key), Body=data, **how)
         etag: str = answer["ETag"].strip('"')
         is_md5 = len(etag) == 32 and answer.get("ServerSideEncryption", "AES256") == "AES256"
         if is_md5 and etag != hashlib.md5(data, usedforsecurity=False).hexdigest():
@@ -170,13 +220,19 @@ class S3Storage:
             raise StorageError(f"{where}: {error}.") from error
 
 
+def _waits(n_tries: int) -> Iterator[float | None]:
+    """Yield how long to wait after each try, about twice as long each time; None after the last."""
+    yield from (0.05 * 2**n * random.uniform(0.5, 1.5) for n in range(n_tries - 1))
+    yield None
+
+
 @lru_cache(maxsize=8)
 def _client(process_id: int, endpoint: str | None, region: str | None, *credentials: str | None) -> Any:
     """Return the process's client: a client does not survive a fork, and tests change the environment."""
     config = Config(
-        connect_timeout=10,
-        read_timeout=60,
-        retries={"mode": "standard", "total_max_attempts": 6},
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=READ_TIMEOUT_S,
+        retries={"mode": "standard", "total_max_attempts": TRIES},
         max_pool_connections=32,
         s3={"addressing_style": "path" if endpoint else "auto"},
     )
