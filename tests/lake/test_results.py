@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -22,7 +23,7 @@ PLACES = Decimal("0.000000000001")
 INVOICE = {
     "type": "object",
     "additionalProperties": False,
-    "required": ["number", "issued", "paid_at", "total", "vat", "pages", "share", "is_paid", "kind", "lines"],
+    "required": ["number", "issued", "paid_at", "total", "vat", "pages", "share", "is_paid", "kind", "marks", "lines"],
     "properties": {
         "number": {"type": ["string", "null"], "description": "the invoice's own number"},
         "issued": {"type": ["string", "null"], "format": "date"},
@@ -33,14 +34,16 @@ INVOICE = {
         "share": {"type": ["number", "null"]},
         "is_paid": {"type": ["boolean", "null"]},
         "kind": {"type": "string", "enum": ["invoice", "credit note"]},
+        "marks": {"type": ["array", "null"], "items": {"type": "string", "enum": ["late", "disputed"]}},
         "lines": {
             "type": "array",
             "items": {
                 "type": "object",
                 "additionalProperties": False,
-                "required": ["what", "amount", "notes"],
+                "required": ["what", "rate", "amount", "notes"],
                 "properties": {
                     "what": {"type": "string"},
+                    "rate": {"type": ["string", "null"], "enum": ["full", "reduced", None]},
                     "amount": {"type": ["number", "null"], "x-decimal": True},
                     "notes": {"type": ["array", "null"], "items": {"type": "string"}},
                 },
@@ -51,6 +54,14 @@ INVOICE = {
 TABLE = results_table("extract-invoice", 2, INVOICE)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 AMOUNT = st.decimals(min_value=-(10**12), max_value=10**12, places=12, allow_nan=False, allow_infinity=False)
+LINE = st.fixed_dictionaries(
+    {
+        "what": TEXT,
+        "rate": st.sampled_from(["full", "reduced", None]),
+        "amount": st.none() | AMOUNT,
+        "notes": st.none() | st.lists(TEXT, max_size=2),
+    }
+)
 OUTPUT = st.fixed_dictionaries(
     {
         "number": st.none() | TEXT,
@@ -62,9 +73,8 @@ OUTPUT = st.fixed_dictionaries(
         "share": st.none() | st.floats(allow_nan=False),
         "is_paid": st.none() | st.booleans(),
         "kind": st.sampled_from(["invoice", "credit note"]),
-        "lines": st.lists(
-            st.fixed_dictionaries({"what": TEXT, "amount": st.none() | AMOUNT, "notes": st.none() | st.lists(TEXT, max_size=2)}), max_size=3
-        ),
+        "marks": st.none() | st.lists(st.sampled_from(["late", "disputed"]), max_size=2),
+        "lines": st.lists(LINE, max_size=3),
     }
 )
 
@@ -77,7 +87,8 @@ def rows_of(outputs: list[dict[str, Any]], table: Table = TABLE) -> pa.Table:
 
 def test_json_types_become_exact_column_types() -> None:
     types = {field.name: (str(field.type), field.nullable) for field in TABLE.schema if field.name in INVOICE["properties"]}  # type: ignore[operator]
-    line = "struct<what: string not null, amount: decimal128(28, 12), notes: list<element: string not null>>"
+    label = "dictionary<values=string, indices=int32, ordered=0>"
+    line = f"struct<what: string not null, rate: {label}, amount: decimal128(28, 12), notes: list<element: string not null>>"
     assert types == {
         "number": ("string", True),
         "issued": ("date32[day]", True),
@@ -87,10 +98,12 @@ def test_json_types_become_exact_column_types() -> None:
         "pages": ("int64", False),
         "share": ("double", True),
         "is_paid": ("bool", True),
-        "kind": ("string", False),
+        "kind": (label, False),
+        "marks": (f"list<element: {label} not null>", True),
         "lines": (f"list<element: {line} not null>", False),
     }
     assert TABLE.name == "results/extract-invoice/v2"
+    assert TABLE.schema.metadata == {b"skillyard_table": b"results/extract-invoice/v2", b"skillyard_schema_version": b"2"}
     assert TABLE.schema.field("number").metadata == {b"description": b"the invoice's own number"}
 
 
@@ -101,9 +114,8 @@ def test_answers_round_trip_through_parquet(outputs: list[dict[str, Any]]) -> No
     back = decode(encode(rows))
     assert conform(TABLE, back).equals(rows)
     for found, given_ in zip(back.to_pylist(), outputs, strict=True):
-        assert {k: found[k] for k in ("number", "pages", "share", "is_paid", "kind")} == {
-            k: given_[k] for k in ("number", "pages", "share", "is_paid", "kind")
-        }
+        same = ("number", "pages", "share", "is_paid", "kind", "marks")
+        assert {name: found[name] for name in same} == {name: given_[name] for name in same}
         assert found["issued"] == (given_["issued"] and date.fromisoformat(given_["issued"]))
         assert found["paid_at"] == (given_["paid_at"] and datetime.fromisoformat(given_["paid_at"]))
         assert found["total"] == Decimal(str(given_["total"])).quantize(PLACES, ROUND_HALF_EVEN)
@@ -144,6 +156,7 @@ def test_the_row_hash_leaves_out_when_and_tells_null_from_empty() -> None:
         ({"pages": 1.5}, "not a whole number"),
         ({"pages": 2**63}, "pages is 9223372036854775808"),
         ({"pages": True}, "found bool"),
+        ({"kind": 7}, "found int"),
         ({"kind": None}, "kind is missing or null"),
         ({"issued": "31.12.2026"}, "issued is '31.12.2026', has to be date32"),
         ({"paid_at": "2026-01-31T12:00:00"}, "needs its offset from UTC"),
@@ -161,6 +174,32 @@ def test_a_value_that_does_not_fit_is_named_with_its_item(changes: dict[str, Any
     with pytest.raises(SchemaMismatch, match="item_id 'i0'") as raised:
         rows_of([{"pages": 1, "total": 1, "kind": "invoice", "lines": []} | changes])
     assert message in str(raised.value)
+
+
+def test_labels_count_by_their_values_in_filters_hashes_and_tables_of_several_files() -> None:
+    """Each file numbers its labels in its own way."""
+    first, second = (
+        [{"pages": 1, "total": 1, "kind": kind, "marks": marks, "lines": [{"what": "x", "rate": rate}]} for kind, marks, rate in rows]
+        for rows in (
+            [("invoice", ["late", "disputed"], "full"), ("credit note", [], None)],
+            [("credit note", ["disputed"], "reduced"), ("invoice", None, "full")],
+        )
+    )
+    files = [decode(encode(rows_of(rows))) for rows in (first, second)]
+    together, at_once = pa.concat_tables(files), rows_of([*first, *second])
+    ids = pa.array([f"i{n}" for n in range(4)])
+    together = together.set_column(0, at_once.schema.field(0), ids)
+    assert together.column("kind").chunk(0).dictionary != together.column("kind").chunk(1).dictionary
+    assert row_hash(TABLE, together) == row_hash(TABLE, at_once)
+    assert together.filter(pc.field("kind") == "invoice").num_rows == 2
+    assert together.filter(pc.field("kind").isin(["invoice", "receipt"])).num_rows == 2
+    shown = together.to_pandas()
+    assert shown["kind"].dtype == "category"
+    assert shown[shown["kind"] == "invoice"]["item_id"].tolist() == ["i0", "i3"]
+    assert shown["marks"].explode().dropna().tolist() == ["late", "disputed", "disputed"]
+    assert duckdb.sql("select kind, count(*) from together group by all order by all").fetchall() == [("credit note", 2), ("invoice", 2)]
+    counted = together.unify_dictionaries().group_by("kind").aggregate([("total", "sum")])
+    assert counted.num_rows == 2
 
 
 def test_an_output_may_not_use_the_names_every_result_has() -> None:

@@ -158,7 +158,7 @@ def merged_schema(table: Table, current: Manifest) -> pa.Schema:
             "changes is a new table."
         ) from error
     shared = set(table.schema.names) & set(current.schema.names)
-    return pa.schema([field if field.name in shared else field.with_nullable(True) for field in merged])
+    return pa.schema([field if field.name in shared else field.with_nullable(True) for field in merged], table.schema.metadata)
 
 
 def _apply(table: Table, current: Manifest, change: Change) -> Manifest:

@@ -32,7 +32,8 @@ def read(lake: Lake, table: str | Table, columns: Sequence[str] | None = None, w
     with ThreadPoolExecutor(READERS) as pool:
         found = list(pool.map(lambda key: read_file(lake, key, source.schema, source.partition, columns, where), source.keys))
     wanted = source.schema if columns is None else pa.schema([source.schema.field(name) for name in columns])
-    return pa.concat_tables([wanted.empty_table(), *found])
+    # Each file numbers its labels in its own way, which Arrow's joins and groups refuse.
+    return pa.concat_tables([wanted.empty_table(), *found]).unify_dictionaries()
 
 
 def scan(

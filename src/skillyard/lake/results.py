@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from skillyard.errors import ConfigError, SchemaMismatch
-from skillyard.lake.tables import DATE, INT, MONEY, RESERVED, RESULT_HEAD, RESULT_TAIL, TEXT, TIMESTAMP, Table
+from skillyard.lake.tables import DATE, INT, LABEL, MONEY, RESERVED, RESULT_HEAD, RESULT_TAIL, TEXT, TIMESTAMP, Table
 
 SCALARS = {"string": TEXT, "integer": INT, "number": pa.float64(), "boolean": pa.bool_()}
 FORMATS = {"date": DATE, "date-time": TIMESTAMP, "decimal": MONEY}
@@ -18,8 +18,8 @@ def results_table(skill_name: str, output_major: int, output_schema: Mapping[str
     """Return the table of a skill's results: what they are of, the typed columns of its output, how they were made.
 
     Dates become ``date32``, times UTC timestamps, ``x-decimal`` (or format ``decimal``) numbers and strings ``decimal128(28, 12)``,
-    lists and objects nested columns. An enum is a plain string: its values grow with a skill's labels, and Parquet stores them
-    as a dictionary anyway.
+    lists and objects nested columns. An enum of strings is a dictionary column, within lists and objects too: its labels are no part of
+    the type, so a skill's labels may grow.
     """
     properties = output_schema.get("properties", {})
     taken = sorted(RESERVED & set(properties))
@@ -32,6 +32,7 @@ def results_table(skill_name: str, output_major: int, output_schema: Mapping[str
         ("item_id",),
         "produced_on",
         pa.schema([*RESULT_HEAD, *columns, *RESULT_TAIL]),
+        version=output_major,
     )
 
 
@@ -76,6 +77,8 @@ def _type(kind: str, schema: Mapping[str, Any], where: str) -> pa.DataType:
         raise ConfigError(f"{where}: unknown type {kind!r}. Allowed: {', '.join(sorted((*SCALARS, 'array', 'object')))}.")
     if schema.get("x-decimal") and kind in ("string", "number"):
         return MONEY
+    if kind == "string" and "enum" in schema and "format" not in schema:
+        return LABEL
     return FORMATS.get(schema.get("format", ""), SCALARS[kind]) if kind != "integer" else INT
 
 
@@ -110,7 +113,7 @@ def _scalar(value: Any, kind: pa.DataType) -> Any:
         return moment.astimezone(UTC)
     if pa.types.is_date(kind):
         return date.fromisoformat(value) if isinstance(value, str) else value
-    if pa.types.is_boolean(kind) or pa.types.is_string(kind):
+    if pa.types.is_boolean(kind) or pa.types.is_string(kind) or pa.types.is_dictionary(kind):
         wanted = bool if pa.types.is_boolean(kind) else str
         if not isinstance(value, wanted):
             raise TypeError(f"found {type(value).__name__}")

@@ -1,6 +1,7 @@
 """The frozen Arrow schema of every table: names, types and what each field means.
 
-A field's description is kept in the Parquet metadata and in ``docs/data-dictionary.md``. Money is
+A field's description is kept in the Parquet metadata and in ``docs/data-dictionary.md``; so is the version of the table's schema, which
+rises with every change of a column (``tests/lake/frozen_schemas.json`` holds what each version was). Money is
 ``decimal128(28, 12)`` in USD; timestamps are UTC microseconds. ``dt`` exists in the path only.
 """
 
@@ -13,6 +14,8 @@ SECONDS = pa.decimal128(18, 6)
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 DATE = pa.date32()
 TEXT = pa.string()
+LABEL = pa.dictionary(pa.int32(), pa.string())
+"""One of few values: each is kept once, a row has its number."""
 INT = pa.int64()
 SHARE = pa.float64()
 
@@ -26,6 +29,8 @@ HEADINGS = _list_of(
 )
 GRIDS = _list_of(_list_of(_list_of(TEXT)))
 """Tables as rows of cells."""
+TABLE_NAME, SCHEMA_VERSION = "skillyard_table", "skillyard_schema_version"
+"""Keys in the metadata of every file."""
 PURPOSE = "why it was asked: answer, routing (which tier?), vote, audit, judge or eval"
 
 
@@ -40,6 +45,13 @@ class Table:
     schema: pa.Schema
     is_recomputed: bool = False
     """Exactly one object per partition, replaced as a whole; else rows are only ever appended."""
+    version: int = 1
+    """Of the schema; a results table has its skill's ``output.major``."""
+
+    def __post_init__(self) -> None:
+        """Let the schema, and so every file, say which table it is of and in which version."""
+        marks = {TABLE_NAME: self.name, SCHEMA_VERSION: str(self.version)}
+        object.__setattr__(self, "schema", self.schema.with_metadata(marks))
 
 
 def field(name: str, type_: pa.DataType, description: str, nullable: bool = True) -> pa.Field:
@@ -406,5 +418,7 @@ RESULT_TAIL = (
     required("produced_at", TIMESTAMP, "when"),
     required("produced_on", DATE, "the UTC day of produced_at, as in the path"),
 )
+RESULTS_VERSION = 1
+"""Of the columns that every results table has."""
 RESERVED = frozenset(f.name for f in (*RESULT_HEAD, *RESULT_TAIL))
 """Column names a skill's output schema may not use."""
