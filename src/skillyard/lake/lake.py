@@ -69,11 +69,12 @@ class Lake:
             from skillyard.storage.local import LocalStorage
 
             return fs.SubTreeFileSystem(str(LocalStorage(self.url).folder), fs.LocalFileSystem())
-        from skillyard.storage.s3 import s3_endpoint, s3_region
+        from skillyard.storage.s3 import CONNECT_TIMEOUT_S, TRIES, s3_endpoint, s3_region
 
+        patience = {"connect_timeout": CONNECT_TIMEOUT_S, "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=TRIES)}
         root, endpoint = self.url.removeprefix("s3://"), s3_endpoint()
         region = s3_region() or ("us-east-1" if endpoint else fs.resolve_s3_region(root.partition("/")[0]))
         if endpoint is None:
-            return fs.SubTreeFileSystem(root, fs.S3FileSystem(region=region))
+            return fs.SubTreeFileSystem(root, fs.S3FileSystem(region=region, **patience))
         scheme, _, host = endpoint.rstrip("/").rpartition("://")
-        return fs.SubTreeFileSystem(root, fs.S3FileSystem(region=region, scheme=scheme or "https", endpoint_override=host))
+        return fs.SubTreeFileSystem(root, fs.S3FileSystem(region=region, scheme=scheme or "https", endpoint_override=host, **patience))
