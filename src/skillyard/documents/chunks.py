@@ -7,11 +7,11 @@ one begins at a heading once there is enough before it, or where no more fits; t
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import groupby
 
-from skillyard.documents.result import Chunk, Heading, Parsed, ParsedPage
+from skillyard.documents.result import Chunk, Heading, ParsedPage
 from skillyard.tokens import estimate_tokens
 
 CHUNK_TOKENS = 512
@@ -19,7 +19,8 @@ CHUNK_TOKENS = 512
 ENOUGH_TOKENS = 128
 """A heading begins a new chunk when there is so much before it."""
 OVERLAP_TOKENS = 64
-ATOM_TOKENS = 32
+ATOM_TOKENS = 60
+"""One that is cut out of a paragraph, with the space before it, is short enough to be overlap."""
 LINE = re.compile(r"[^\n]+|\n\s*\n")
 """A line, or what separates paragraphs."""
 
@@ -38,11 +39,6 @@ class Atom:
     is_heading: bool = False
     begins_block: bool = True
     is_table: bool = False
-
-
-def add_chunks(parsed: Parsed) -> Parsed:
-    """Return the document with its chunks."""
-    return replace(parsed, chunks=cut_chunks(parsed.doc_id, parsed.pages))
 
 
 def cut_chunks(doc_id: str, pages: Sequence[ParsedPage]) -> tuple[Chunk, ...]:
@@ -77,19 +73,21 @@ def _to_chunk(doc_id: str, number: int, run: list[Atom], n_old: int) -> Chunk:
 def _runs(atoms: Iterable[Atom]) -> Iterator[tuple[list[Atom], int]]:
     """Yield each chunk's atoms, and how many of the first of them stand in the chunk before as well."""
     run: list[Atom] = []
-    n_old = 0
+    n_old = n_tokens = 0
     for atom in atoms:
-        if atom.is_heading and _size(run[n_old:]) >= ENOUGH_TOKENS:
+        if atom.is_heading and n_tokens >= ENOUGH_TOKENS and _size(run[n_old:]) >= ENOUGH_TOKENS:
             yield run, n_old
-            run, n_old = [], 0
-        while len(run) > n_old and _size([*run, atom]) > CHUNK_TOKENS:
+            run, n_old, n_tokens = [], 0, 0
+        while len(run) > n_old and n_tokens + atom.n_tokens > CHUNK_TOKENS:
             kept, rest = _break(run, n_old)
             yield kept, n_old
             overlap = _tail(kept)
             run, n_old = [*overlap, *rest], len(overlap)
-        if n_old == len(run) and _size([*run, atom]) > CHUNK_TOKENS:
-            run, n_old = [], 0
+            n_tokens = _size(run)
+        if n_old == len(run) and n_tokens + atom.n_tokens > CHUNK_TOKENS:
+            run, n_old, n_tokens = [], 0, 0
         run.append(atom)
+        n_tokens += atom.n_tokens
     if len(run) > n_old:
         yield run, n_old
 
