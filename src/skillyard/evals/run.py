@@ -118,7 +118,7 @@ class _Asker:
     def request(self, case: Case, tier: str) -> Request:
         skill, name = self.space.skill, _item_id(case)
         own = (skill.fingerprint(case.parameters), case.parameters, self.space.lake.url)
-        item = Item(name, name, None, name, None, case.text)
+        item = Item(name, name, None, None, name, None, case.text)
         return make_request(tier, item, skill, OwnerAsker(self.eval_id, "cli", skill.owner, *own), self.profile, "eval")
 
 

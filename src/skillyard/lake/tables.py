@@ -400,7 +400,8 @@ TABLES: dict[str, Table] = {
 RESULT_HEAD = (
     required("item_id", TEXT, "the item; one row per item, its newest result"),
     required("doc_id", TEXT, "the document it belongs to"),
-    field("page_no", pa.int32(), "the page, for skills that work page by page"),
+    field("page_no", pa.int32(), "the page, for skills that work page by page; of a chunk, the page on which it begins"),
+    field("chunk_no", pa.int32(), "the chunk, for skills that work chunk by chunk"),
     required("uri", TEXT, "where the document was found"),
 )
 RESULT_TAIL = (

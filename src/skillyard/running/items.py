@@ -1,7 +1,8 @@
-"""Which items are a skill's own: documents or pages on the lake that its ``applies_to`` accepts."""
+"""Which items are a skill's own: documents, pages or chunks on the lake that its ``applies_to`` accepts."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +19,7 @@ ITEM_FIELDS = [
     pa.field("item_id", pa.string(), nullable=False),
     pa.field("doc_id", pa.string(), nullable=False),
     pa.field("page_no", pa.int32()),
+    pa.field("chunk_no", pa.int32()),
     pa.field("uri", pa.string(), nullable=False),
     pa.field("language", pa.string()),
     pa.field("text", pa.large_string(), nullable=False),
@@ -27,25 +29,27 @@ ITEM_SCHEMA = pa.schema(ITEM_FIELDS)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One unit of work: ``item_id`` is the doc_id, or ``doc_id:page_no`` for a page."""
+    """One unit of work: ``item_id`` is the doc_id, ``doc_id:<page_no>`` for a page or ``doc_id:c<chunk_no>`` for a chunk."""
 
     item_id: str
     doc_id: str
     page_no: int | None
+    """Of a chunk, the page on which it begins."""
+    chunk_no: int | None
     uri: str
     language: str | None
     text: str
 
 
 def find_items(lake: Lake, skill: Skill, inbox: str, source_prefix: str = "") -> Iterator[Item]:
-    """Yield the items that a skill applies to, in the order of the pages on the lake."""
+    """Yield the items that a skill applies to, in the order of their texts on the lake."""
     documents = _current_documents(lake, open_storage(inbox).uri(source_prefix) if source_prefix else "")
     for where in skill.applies_to.where:
         matching = _matching_docs(lake, where.skill, where.column, where.equals)
         documents = {doc_id: row for doc_id, row in documents.items() if doc_id in matching}
-    for doc_id, pages in _texts(lake, documents):
+    for doc_id, texts in _texts(lake, documents, _table_of(skill)):
         row = documents[doc_id]
-        for item in _cut(skill, row, pages):
+        for item in _cut(skill, row, texts):
             if applies(skill, row["kind"], item.uri, item.language, len(item.text)):
                 yield item
 
@@ -55,10 +59,12 @@ def items_of(lake: Lake, doc_ids: Collection[str], skills: Sequence[Skill]) -> I
     columns = ["doc_id", "uri", "language", "ingested_at"]
     found = read(lake, "documents", columns, pc.field("doc_id").isin(pa.array(list(doc_ids), pa.string()))).sort_by("ingested_at")
     documents = {row["doc_id"]: row for row in found.to_pylist()}
-    for doc_id, pages in _texts(lake, documents):
-        for skill in skills:
-            for item in _cut(skill, documents[doc_id], pages):
-                yield skill.name, item
+    for table, own in groupby(sorted(skills, key=_table_of), key=_table_of):
+        of_table = list(own)
+        for doc_id, texts in _texts(lake, documents, table):
+            for skill in of_table:
+                for item in _cut(skill, documents[doc_id], texts):
+                    yield skill.name, item
 
 
 def _current_documents(lake: Lake, uri_prefix: str) -> dict[str, dict[str, Any]]:
@@ -83,28 +89,39 @@ def _matching_docs(lake: Lake, skill: str, column: str, equals: Any) -> set[str]
     return set(rows["doc_id"].to_pylist())
 
 
-def _texts(lake: Lake, documents: dict[str, dict[str, Any]]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield each wanted document's pages with text, together; a document's pages lie in one file, in order."""
-    columns = ["doc_id", "page_no", "text", "language", "status"]
+def _table_of(skill: Skill) -> str:
+    return "chunks" if skill.input_unit == "chunk" else "pages"
+
+
+def _texts(lake: Lake, documents: dict[str, dict[str, Any]], table: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield each wanted document's pages with text, or its chunks, together and in order; a document's lie in one file."""
+    columns, where = ["doc_id", "page_no", "text", "language"], None
+    if table == "pages":
+        where = pc.field("status") == "text"
+    else:
+        columns.append("chunk_no")
     held: str | None = None
-    pages: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
     seen: set[str] = set()
-    for batch in scan(lake, "pages", columns, pc.field("status") == "text"):
+    for batch in scan(lake, table, columns, where):
         for row in batch.to_pylist():
             if row["doc_id"] not in documents or (row["doc_id"] in seen and row["doc_id"] != held):
                 continue
             if row["doc_id"] != held:
                 if held is not None:
-                    yield held, pages
-                held, pages = row["doc_id"], []
+                    yield held, rows
+                held, rows = row["doc_id"], []
                 seen.add(row["doc_id"])
-            pages.append(row)
+            rows.append(row)
     if held is not None:
-        yield held, pages
+        yield held, rows
 
 
-def _cut(skill: Skill, row: dict[str, Any], pages: list[dict[str, Any]]) -> list[Item]:
+def _cut(skill: Skill, row: dict[str, Any], texts: list[dict[str, Any]]) -> list[Item]:
+    doc_id, uri = row["doc_id"], row["uri"]
+    if skill.input_unit == "chunk":
+        return [Item(f"{doc_id}:c{t['chunk_no']}", doc_id, t["page_no"], t["chunk_no"], uri, t["language"], t["text"]) for t in texts]
     if skill.input_unit == "page":
-        return [Item(f"{row['doc_id']}:{p['page_no']}", row["doc_id"], p["page_no"], row["uri"], p["language"], p["text"]) for p in pages]
-    text = "\n\n".join(p["text"] for p in sorted(pages, key=lambda p: p["page_no"]))
-    return [Item(row["doc_id"], row["doc_id"], None, row["uri"], row["language"], text)]
+        return [Item(f"{doc_id}:{t['page_no']}", doc_id, t["page_no"], None, uri, t["language"], t["text"]) for t in texts]
+    text = "\n\n".join(t["text"] for t in sorted(texts, key=lambda t: t["page_no"]))
+    return [Item(doc_id, doc_id, None, None, uri, row["language"], text)]

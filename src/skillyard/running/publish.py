@@ -180,6 +180,7 @@ def _result_row(plan: RunPlan, row: dict[str, Any]) -> dict[str, Any]:
         "item_id",
         "doc_id",
         "page_no",
+        "chunk_no",
         "uri",
         "tier",
         "model",

@@ -33,6 +33,7 @@ OUTCOME_SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("item_id", "doc_id")),
         ("page_no", pa.int32()),
+        ("chunk_no", pa.int32()),
         *((name, pa.string()) for name in ("uri", "route_reason", "router_version")),
         ("route_score", pa.float64()),
         *((name, pa.string()) for name in ("kind", "tier", "model", "value", "error_kind", "error_message")),
@@ -190,6 +191,7 @@ def _to_frame(items: list[RoutedItem], outcomes: list[Outcome]) -> pa.Table:
             "item_id": i.item_id,
             "doc_id": i.doc_id,
             "page_no": i.page_no,
+            "chunk_no": i.chunk_no,
             "uri": i.uri,
             "route_reason": i.route_reason,
             "router_version": i.router_version,

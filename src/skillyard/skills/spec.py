@@ -125,7 +125,7 @@ class SkillSpec(Strict):
     """The whole of skill.yaml."""
 
     kind: Literal["llm", "library", "mixed"]
-    input_unit: Literal["document", "page"]
+    input_unit: Literal["document", "page", "chunk"]
     owner: Name
     tier: TierSpec = TierSpec()
     escalate_when: list[Literal["schema_error", "failed_check", "refusal", "truncated", "overflow", "unavailable", "disagreement"]] = []
