@@ -34,9 +34,11 @@ format: .venv/tested ## format the code and mend what lint can
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
 
 packages: # what some tests need from Debian; without root those tests say why they are skipped
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && ! ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1; then \
-	  echo "installing postgresql for the tests"; \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends postgresql; } > .venv/apt.log 2>&1 \
+	@missing=; ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || missing=postgresql; \
+	  command -v tesseract > /dev/null || missing="$$missing tesseract-ocr"; \
+	  if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	  echo "installing for the tests: $$missing"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $$missing; } > .venv/apt.log 2>&1 \
 	  || echo "that failed (.venv/apt.log): the tests that need it are skipped"; fi
 
 bench: .venv/tested ## every measurement, each beside its goal
