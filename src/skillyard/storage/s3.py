@@ -162,20 +162,15 @@ class S3Storage:
         return bytes(data)
 
     def _put_on_condition(self, key: str, data: bytes, **condition: str) -> str | None:
-        """Return the new etag, or None when the condition does not hold; a clash with a request under way is tried again."""
+        """Return the new etag, or None when the condition does not hold."""
         writer = uuid4().hex
         with self._asking(key, writes=True):
-            for wait_s in _waits(CONFLICT_TRIES):
-                try:
-                    return self._put(key, data, Metadata={WRITER: writer}, **condition)
-                except ClientError as error:
-                    code = error.response["Error"]["Code"]
-                    if code in NOT_ABSENT:
-                        return self._etag_if_by(key, writer)
-                    if code not in CONFLICT or wait_s is None:
-                        raise
-                time.sleep(wait_s)
-        raise AssertionError("unreachable")
+            try:
+                return self._put(key, data, Metadata={WRITER: writer}, **condition)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in NOT_ABSENT:
+                    raise
+                return self._etag_if_by(key, writer)
 
     def _etag_if_by(self, key: str, writer: str) -> str | None:
         """Return the etag of an object if this writer wrote it: a try before the one that was refused, whose answer was lost."""
@@ -190,13 +185,24 @@ class S3Storage:
 
     def _put(self, key: str, data: bytes, **how: Any) -> str:
         """Write and compare the store's MD5 with ours: not every S3-compatible store checks what arrived."""
-        answer = self._client.put_object(Bucket=self.bucket, Key=self._name(key), Body=data, **how)
+        answer = self._put_object(key, data, how)
         etag: str = answer["ETag"].strip('"')
         is_md5 = len(etag) == 32 and answer.get("ServerSideEncryption", "AES256") == "AES256"
         if is_md5 and etag != hashlib.md5(data, usedforsecurity=False).hexdigest():
             self._client.delete_object(Bucket=self.bucket, Key=self._name(key))
             raise StorageError(f"{self.uri(key)} arrived with other bytes than were sent and was removed: try again.")
         return etag
+
+    def _put_object(self, key: str, data: bytes, how: dict[str, Any]) -> Any:
+        """Write; a clash with a request under way is tried again, by the same writer."""
+        for wait_s in _waits(CONFLICT_TRIES):
+            try:
+                return self._client.put_object(Bucket=self.bucket, Key=self._name(key), Body=data, **how)
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in CONFLICT or wait_s is None:
+                    raise
+            time.sleep(wait_s)
+        raise AssertionError("unreachable")
 
     @contextmanager
     def _asking(self, key: str, writes: bool = False) -> Iterator[None]:
