@@ -1,29 +1,31 @@
-"""The data docs: a static site under ``_quality/`` with the newest validation of every table.
+"""What a validation found, on record: rows of ``quality_checks``, and the data docs, a static site under ``_quality/``.
 
-Rendered here and not by great-expectations: its own pages load scripts, styles and pictures from a dozen hosts, and a page about
-somebody's documents should open without any. No script, no request, one file a table and an index.
+The site has an index, a page per table with its newest validation, and the page of each of the last validations.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from html import escape
 from typing import Any
+
+import pyarrow as pa
 
 from skillyard.errors import StorageError
 from skillyard.lake.lake import Lake
+from skillyard.lake.profiles import Run
+from skillyard.lake.tables import QUALITY_CHECKS
 
 INDEX = "_quality/tables.json"
 INDEX_TRIES = 20
-STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:72rem;padding:0 1rem;color:#1c2330}
-table{border-collapse:collapse;width:100%}td,th{text-align:left;vertical-align:top;padding:.4rem .8rem;border-bottom:1px solid #d8dde6}
-.passed{color:#1a6b3c}.failed{color:#a3261d;font-weight:600}code{font-size:13px;overflow-wrap:anywhere}"""
+N_HISTORY = 20
+N_SAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one expectation fared."""
+    """How one check fared."""
 
     expectation: str
     columns: str
@@ -32,62 +34,110 @@ class Outcome:
     has_passed: bool
     n_unexpected: int
     samples: tuple[str, ...]
-    """Keys and offending values of some rows."""
+    """Keys and offending values of some rows, or what was found beside earlier runs."""
+    severity: str = "block"
+    value: float | None = None
+    """The number that was looked at, where it is one."""
+    bound: float | None = None
+    """What it may not cross."""
+
+    def __add__(self, other: "Outcome") -> "Outcome":
+        """Return the outcome of the same check on more rows of the same publish."""
+        samples = (*self.samples, *other.samples)[:N_SAMPLES]
+        has_passed, n_unexpected = self.has_passed and other.has_passed, self.n_unexpected + other.n_unexpected
+        return replace(other, has_passed=has_passed, n_unexpected=n_unexpected, samples=samples)
 
     def __str__(self) -> str:
         shown = f", such as {'; '.join(self.samples)}" if self.samples else ""
-        return f"{self.expectation} on {self.columns} ({self.notes}): {self.n_unexpected} unexpected{shown}"
+        found = f"{self.value:.4g} found, the bound is {self.bound:.4g}" if self.bound is not None else f"{self.n_unexpected} unexpected"
+        where = f" on {self.columns}" if self.columns else ""
+        return f"{self.expectation}{where} ({self.notes}): {found}{shown}"
 
 
-def write_docs(lake: Lake, table: str, n_rows: int, outcomes: Sequence[Outcome], at: datetime) -> str:
-    """Write the table's page over its last one and its line in the index; return the page's URL."""
-    page = f"{table.replace('/', '.')}.html"
-    lake.storage.put(f"_quality/{page}", render_page(table, n_rows, outcomes, at).encode())
-    n_failed = sum(not outcome.has_passed for outcome in outcomes)
-    line = {"page": page, "at": f"{at:%Y-%m-%d %H:%M:%S} UTC", "n_rows": n_rows, "n_checks": len(outcomes), "n_failed": n_failed}
-    lake.storage.put("_quality/index.html", render_index(_record(lake, table, line)).encode())
-    return lake.storage.uri(f"_quality/{page}")
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One validation of one table."""
+
+    table: str
+    run_id: str | None
+    at: datetime
+    n_rows: int
+    outcomes: tuple[Outcome, ...]
+    rows_name: str
+    """Names the rows that were checked."""
+
+    @property
+    def name(self) -> str:
+        """The same for the same outcome of the same rows, whenever they are checked: a repeated publish is recorded once."""
+        said = [self.table, self.run_id, self.n_rows, self.rows_name, [asdict(outcome) for outcome in self.outcomes]]
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def page(self) -> str:
+        """Its page below ``_quality/``."""
+        return f"{page_of(self.table).removesuffix('.html')}.{self.name}.html"
+
+    def n_failed(self, severity: str) -> int:
+        """Return how many checks of a severity failed."""
+        return sum(not outcome.has_passed and outcome.severity == severity for outcome in self.outcomes)
+
+    def rows(self) -> pa.Table:
+        """Return it as rows of ``quality_checks``."""
+        same = {"table": self.table, "run_id": self.run_id, "n_rows": self.n_rows, "checked_at": self.at, "checked_on": self.at.date()}
+        name = self.name
+        rows = [
+            {
+                "check_id": f"{name}:{number:03d}",
+                "check": outcome.expectation,
+                "columns": outcome.columns,
+                "rule": outcome.notes,
+                "severity": outcome.severity,
+                "has_passed": outcome.has_passed,
+                "n_unexpected": outcome.n_unexpected,
+                "value": outcome.value,
+                "bound": outcome.bound,
+                "message": "; ".join(outcome.samples) or None,
+            }
+            | same
+            for number, outcome in enumerate(self.outcomes)
+        ]
+        return pa.Table.from_pylist(rows, schema=QUALITY_CHECKS.schema)
+
+    def line(self) -> dict[str, Any]:
+        """Return it as it stands in the list of validations."""
+        n_failed = {"n_blocking": self.n_failed("block"), "n_warning": self.n_failed("warn")}
+        size = {"n_rows": self.n_rows, "n_checks": len(self.outcomes)}
+        return {"page": self.page, "run_id": self.run_id, "at": f"{self.at:%Y-%m-%d %H:%M:%S} UTC"} | size | n_failed
 
 
-def render_page(table: str, n_rows: int, outcomes: Sequence[Outcome], at: datetime) -> str:
-    """Return the page of one validation, failed expectations first."""
-    rows = [
-        f"<tr>{_state(o.has_passed)}<td>{escape(o.notes)}<br><code>{escape(o.expectation)}</code></td><td><code>{escape(o.columns)}</code></td>"
-        f"<td>{o.n_unexpected}</td><td>{'<br>'.join(f'<code>{escape(sample)}</code>' for sample in o.samples)}</td></tr>"
-        for o in sorted(outcomes, key=lambda o: o.has_passed)
-    ]
-    head = "<tr><th>outcome</th><th>rule</th><th>columns</th><th>unexpected rows</th><th>samples</th></tr>"
-    intro = f'<p>{n_rows} rows, checked {at:%Y-%m-%d %H:%M:%S} UTC before they were published. <a href="index.html">All tables</a></p>'
-    return _html(table, f"{intro}<table>{head}{''.join(rows)}</table>")
+def write_docs(lake: Lake, record: Record, runs: Sequence[Run]) -> str:
+    """Write the validation's page, also as its table's newest, and its line in the index; return the URL of the page."""
+    from skillyard.lake.quality_pages import render_index, render_page
+
+    tables, forgotten = _note(lake, record)
+    page = render_page(record, runs, tables[record.table]).encode()
+    for name in (record.page, page_of(record.table)):
+        lake.storage.put(f"_quality/{name}", page)
+    for name in forgotten:
+        lake.storage.delete(f"_quality/{name}")
+    lake.storage.put("_quality/index.html", render_index(tables).encode())
+    return lake.storage.uri(f"_quality/{record.page}")
 
 
-def render_index(tables: dict[str, Any]) -> str:
-    """Return the page that leads to all of them."""
-    rows = [
-        f'<tr>{_state(not t["n_failed"])}<td><a href="{escape(t["page"])}">{escape(name)}</a></td><td>{t["n_checks"]}</td>'
-        f"<td>{t['n_failed']}</td><td>{t['n_rows']}</td><td>{escape(t['at'])}</td></tr>"
-        for name, t in sorted(tables.items())
-    ]
-    head = "<tr><th>outcome</th><th>table</th><th>expectations</th><th>failed</th><th>rows</th><th>checked</th></tr>"
-    return _html("Data quality", f"<p>The newest validation of each table.</p><table>{head}{''.join(rows)}</table>")
+def page_of(table: str) -> str:
+    """Return the page of a table's newest validation."""
+    return f"{table.replace('/', '.')}.html"
 
 
-def _record(lake: Lake, table: str, line: dict[str, Any]) -> dict[str, Any]:
-    """Put one table's line into the list of all, whoever else does so at the same time; return the list."""
+def _note(lake: Lake, record: Record) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
+    """Put a line into the list of validations, whoever else does so at the same time; return the list and the pages that leave it."""
+    line = record.line()
     for _ in range(INDEX_TRIES):
         found = lake.storage.head(INDEX)
-        tables: dict[str, Any] = lake.read_json(INDEX) if found else {}
-        tables[table] = line
+        tables: dict[str, list[dict[str, Any]]] = lake.read_json(INDEX) if found else {}
+        lines = [line, *(old for old in tables.get(record.table, []) if old["page"] != record.page)]
+        tables[record.table] = lines[:N_HISTORY]
         data = json.dumps(tables, sort_keys=True, indent=1).encode()
         if lake.storage.replace_if_match(INDEX, data, found.etag if found else None):
-            return tables
+            return tables, [old["page"] for old in lines[N_HISTORY:]]
     raise StorageError(f"{lake.storage.uri(INDEX)} was changed by others {INDEX_TRIES} times while this run tried to: try again.")
-
-
-def _state(has_passed: bool) -> str:
-    return '<td class="passed">passed</td>' if has_passed else '<td class="failed">failed</td>'
-
-
-def _html(title: str, body: str) -> str:
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{STYLE}</style>'
-    return f'<!doctype html><html lang="en"><head>{head}</head><body><h1>{escape(title)}</h1>{body}</body></html>\n'
