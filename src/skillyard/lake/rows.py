@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from skillyard.errors import SchemaMismatch
 from skillyard.lake.tables import Table
 
-CLOCKS = frozenset({"ingested_at", "ingested_on", "produced_at", "produced_on", "rejected_at", "rejected_on"})
+CLOCKS = frozenset({"ingested_at", "ingested_on", "produced_at", "produced_on", "rejected_at", "rejected_on", "checked_at", "checked_on"})
 
 
 def conform(table: Table, rows: pa.Table) -> pa.Table:
