@@ -336,7 +336,7 @@ def test_a_part_that_a_publish_left_unconfirmed_is_published_again_without_a_con
     local_books.reconcile()
     local_books.publish()
     assert {call_id: row["status"] for call_id, row in local_books.on_lake().items()} == {"b": "settled", "n": "failed"}
-    assert len(list(local_books.lake.storage.list("llm_calls/"))) == 1
+    assert len(list(local_books.lake.storage.list("llm_calls/dt="))) == 1
 
 
 def test_two_at_once_count_each_attempt_once(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:

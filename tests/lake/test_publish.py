@@ -9,9 +9,11 @@ import pytest
 
 from skillyard.errors import ConfigError, LakeNotWritable, PublishConflict, SchemaMismatch
 from skillyard.lake.lake import Lake
+from skillyard.lake.parquet import stored_hash
 from skillyard.lake.publish import append, replace_partition
 from skillyard.lake.read import read
 from skillyard.lake.results import to_results
+from skillyard.lake.rowhash import row_hash
 from skillyard.lake.tables import COST_DAILY, LLM_CALLS, PAGES
 from skillyard.storage.local import LocalStorage
 from tests.lake.rows import DAY, call, cost, pages
@@ -97,9 +99,10 @@ def test_a_part_that_cannot_stand_in_a_name_is_refused(local_lake: Lake, part: s
 
 def test_the_file_says_what_its_columns_mean(local_lake: Lake) -> None:
     (committed,) = append(local_lake, PAGES, pages(1), "a")
-    schema = pq.read_schema(pa.BufferReader(local_lake.storage.get(committed.key)))
+    data = local_lake.storage.get(committed.key)
+    schema = pq.read_schema(pa.BufferReader(data))
     assert schema.field("parser").metadata[b"description"] == b"the library that read it"
-    assert len(schema.metadata[b"skillyard_row_hash"]) == 64
+    assert stored_hash(data) == row_hash(PAGES, pages(1))
     assert schema.equals(PAGES.schema)
 
 

@@ -1,7 +1,7 @@
 """New values in rows of an appended table: the one way in which such a row ever changes.
 
-Each object that holds such a row is rewritten in its place (If-Match): every reader, a raw one too, sees its old rows or its new ones,
-never a row twice. The objects follow one after the other; whoever was interrupted does the same again.
+Each file that holds such a row is superseded by one with its new values, through the table's manifest: all of a day change at once,
+earlier states can still be read, and the part of a publish that is tried again later is known whatever became of its rows.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skillyard.errors import StorageError
+from skillyard.lake.contents import find_contents
 from skillyard.lake.lake import Lake
-from skillyard.lake.parquet import ROW_HASH, decode, encode
-from skillyard.lake.publish import REPLACE_TRIES
+from skillyard.lake.manifest import Manifest, file_name
+from skillyard.lake.parquet import ROW_HASH, encode
 from skillyard.lake.read import READERS, read_file
 from skillyard.lake.rows import row_hash
+from skillyard.lake.superseding import superseding
+from skillyard.lake.switch import Change, NewFile, switch
 from skillyard.lake.tables import Table
 from skillyard.lake.validate import validate
 
@@ -28,30 +30,32 @@ Values = Mapping[str, Mapping[str, Any]]
 def correct(lake: Lake, table: Table, day: date, values: Values) -> None:
     """Change rows of one day of an appended table with a single key; a key that the day does not hold is passed over.
 
-    ``ValidationFailed`` when the new rows of an object do not pass the table's suite: it stays as it was.
+    ``ValidationFailed`` when the new rows do not pass the table's suite: nothing changes.
     """
     (name,) = table.key
-    keys = [found.key for found in lake.storage.list(f"{table.name}/dt={day}/") if found.key.endswith(".parquet")]
     is_meant = pc.field(name).isin(pa.array(values, table.schema.field(name).type))
 
     def holds(key: str) -> bool:
         return bool(read_file(lake, key, table.schema, table.partition, [name], is_meant).num_rows)
 
-    with ThreadPoolExecutor(READERS) as pool:
-        touched = [key for key, is_touched in zip(keys, pool.map(holds, keys), strict=True) if is_touched]
-    for key in touched:
-        _rewrite(lake, table, key, values)
+    def decide(current: Manifest) -> Change | None:
+        keys = [key for key in find_contents(lake, table).keys if f"/dt={day}/" in key]
+        with ThreadPoolExecutor(READERS) as pool:
+            touched = [key for key, is_touched in zip(keys, pool.map(holds, keys), strict=True) if is_touched]
+        if not touched:
+            return None
+        added = dict(_corrected_file(lake, table, day, key, values) for key in touched)
+        return superseding(lake, current, touched, added)
+
+    switch(lake, table, decide)
 
 
-def _rewrite(lake: Lake, table: Table, key: str, values: Values) -> None:
-    for _ in range(REPLACE_TRIES):
-        found = lake.storage.head(key)
-        rows = decode(lake.storage.get(key)).replace_schema_metadata(None)
-        corrected = _corrected(table, rows, values)
-        validate(lake, table, corrected.filter(pc.field(table.key[0]).isin(pa.array(values))))
-        if lake.storage.replace_if_match(key, encode(corrected, **{ROW_HASH: row_hash(table, corrected)}), found.etag if found else None):
-            return
-    raise StorageError(f"{lake.storage.uri(key)} was replaced by others {REPLACE_TRIES} times while this run tried to: try again.")
+def _corrected_file(lake: Lake, table: Table, day: date, key: str, values: Values) -> tuple[str, NewFile]:
+    rows = _corrected(table, read_file(lake, key, table.schema, table.partition), values)
+    validate(lake, table, rows.filter(pc.field(table.key[0]).isin(pa.array(values))))
+    hashed = row_hash(table, rows)
+    data = encode(rows, **{ROW_HASH: hashed})
+    return file_name(table.name, f"{day}", "corrected", data), NewFile(data, rows.num_rows, hashed)
 
 
 def _corrected(table: Table, rows: pa.Table, values: Values) -> pa.Table:

@@ -1,27 +1,40 @@
-"""The manifest of a table of results: which files make the table, switched as a whole.
+"""The manifest of a table: what its files are, switched as a whole.
 
-A publish first writes its new files under ``_staged/``, where no reader looks; then it switches ``_manifest.json`` (If-Match), which is the
-commit; then it copies the staged files to their places and moves the superseded ones to ``_superseded/``. The manifest lists what
-the last switch left to do, so whoever publishes next finishes it after a crash. A raw read of the folder shows the old rows until the
-files are placed, and a replaced row twice between placing and moving: nothing else, and nothing at all when rows were only added.
+Of a table of results the manifest names every file. An appended table has one once files of it were merged or corrected: it names those
+files, every other object in the table's folder belongs to it too, unless it was *absorbed* (its rows stand in a named file since).
+
+A change first writes its new files under ``_staged/``, where no reader looks; then it switches ``_manifest.json`` (If-Match), which is the
+commit; then it copies the staged files to their places and moves the superseded ones to ``_superseded/``. The manifest lists what the
+last switch left to do, so whoever comes next finishes it after a crash (``settle.py``). A raw read of the folder shows the old rows until
+the files are placed, and rows twice between placing and moving: nothing else, and nothing at all when rows were only added.
 Names end in a hash of the file's bytes: a name never stands for two contents.
 """
 
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow as pa
 
-from skillyard.errors import ObjectMissing, SchemaMismatch, StorageError
+from skillyard.errors import StorageError
 from skillyard.lake.lake import Lake
-from skillyard.lake.parquet import ROW_HASH, encode
-from skillyard.lake.rows import by_day, row_hash
-from skillyard.lake.tables import Table
 
 SWITCH_TRIES = 20
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What is known of one file. Times are those of the switches: they only ever grow, whatever the writers' clocks say."""
+
+    n_rows: int
+    row_hash: str
+    added_at: datetime
+    removed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +50,25 @@ class Manifest:
     """The state of one table. Keys are relative to the lake's root."""
 
     schema: pa.Schema
-    files: Mapping[str, int]
-    """Rows in each file of the table."""
-    parts: Mapping[str, Part]
+    files: Mapping[str, File] = field(default_factory=dict)
+    parts: Mapping[str, Part] = field(default_factory=dict)
+    """Every part of a table of results."""
+    removed: Mapping[str, File] = field(default_factory=dict)
+    """Superseded files that ``_superseded/`` still holds."""
+    absorbed: Mapping[str, str] = field(default_factory=dict)
+    """By day of an appended table: the JSON object that has the row hash of every part that stands in a named file since."""
     staged: tuple[str, ...] = ()
     """Files of the last switch that may still have to be copied to their places."""
     superseded: tuple[str, ...] = ()
     """Files that the last switch left out and that may still have to be moved away."""
+    switched_at: datetime = BEGINNING
+    kept_since: datetime = BEGINNING
+    """From here on every state can be read: no file that was removed later has been deleted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a publish wants: files to add (their bytes), files to leave out, the part it commits, if it is one."""
-
-    added: Mapping[str, tuple[bytes, int]]
-    removed: frozenset[str]
-    part: tuple[str, Part] | None = None
+def manifest_key(table: str) -> str:
+    """Return where a table's manifest lies."""
+    return f"{table}/_manifest.json"
 
 
 def places(key: str) -> tuple[str, str, str]:
@@ -60,9 +76,14 @@ def places(key: str) -> tuple[str, str, str]:
     return key, f"_staged/{key}", f"_superseded/{key}"
 
 
+def day_of(key: str) -> str:
+    """Return the day in a file's path."""
+    return key.rpartition("/dt=")[2].partition("/")[0]
+
+
 def load_manifest(lake: Lake, table: str) -> tuple[Manifest | None, str | None]:
     """Return a table's manifest and its etag, None and None when it has none."""
-    key = f"{table}/_manifest.json"
+    key = manifest_key(table)
     for _ in range(SWITCH_TRIES):
         before = lake.storage.head(key)
         if before is None:
@@ -74,123 +95,54 @@ def load_manifest(lake: Lake, table: str) -> tuple[Manifest | None, str | None]:
     raise StorageError(f"{lake.storage.uri(key)} changed {SWITCH_TRIES} times while it was read: try again.")
 
 
-def switch(lake: Lake, table: Table, decide: Callable[[Manifest], Change | None]) -> Manifest:
-    """Apply the change that ``decide`` makes of the current state, deciding anew whenever someone else was faster.
-
-    Whatever an earlier publish left undone is finished first. Returns the manifest that holds then; nothing is written when the
-    decision is None.
-    """
-    key, tried = f"{table.name}/_manifest.json", set[str]()
-    for _ in range(SWITCH_TRIES):
-        found, etag = load_manifest(lake, table.name)
-        current = found or Manifest(table.schema, {}, {})
-        settle(lake, current)
-        change = decide(current)
-        if change is None:
-            _forget(lake, tried - set(current.files))
-            return current
-        tried |= set(change.added)
-        for name, (data, _) in change.added.items():
-            lake.storage.put(places(name)[1], data)
-        target = _apply(table, current, change)
-        new_etag = lake.storage.replace_if_match(key, _dump(target), etag)
-        if new_etag is not None:
-            settle(lake, target)
-            _withdraw(lake, table, target, new_etag)
-            _forget(lake, tried - set(target.files))
-            return target
-    raise StorageError(f"{lake.storage.uri(key)} was switched by others {SWITCH_TRIES} times while this run tried to: try again.")
+def absorbed_parts(lake: Lake, manifest: Manifest | None, day: str) -> Mapping[str, str]:
+    """Return, by key, the row hash of each part of a day of an appended table that stands in another file since."""
+    found: dict[str, str] = lake.read_json(manifest.absorbed[day]) if manifest and day in manifest.absorbed else {}
+    return found
 
 
-def settle(lake: Lake, manifest: Manifest) -> None:
-    """Finish what the last switch left to do; nothing happens where it is done."""
-    for key in manifest.staged:
-        place, staged, _ = places(key)
-        try:
-            lake.storage.put_if_absent(place, lake.storage.get(staged))
-            lake.storage.delete(staged)
-        except ObjectMissing:
-            continue  # placed before
-    for key in manifest.superseded:
-        _move_away(lake, key)
+def file_name(table: str, day: str, label: str, data: bytes) -> str:
+    """Return the key of a file, under a name that no other content has."""
+    return f"{table}/dt={day}/{label}-{hashlib.sha256(data).hexdigest()[:12]}.parquet"
 
 
-def new_files(table: Table, rows: pa.Table, label: str) -> dict[str, tuple[bytes, int]]:
-    """Return the bytes and row counts of new files for the rows, one for each day, under names that no other content has."""
-    files = {}
-    for day, of_day in by_day(table, rows):
-        data = encode(of_day, **{ROW_HASH: row_hash(table, of_day)})
-        files[f"{table.name}/dt={day}/part-{label}-{hashlib.sha256(data).hexdigest()[:12]}.parquet"] = data, of_day.num_rows
-    return files
-
-
-def _withdraw(lake: Lake, table: Table, mine: Manifest, etag: str) -> None:
-    """Take away what we placed late: someone who published in the meantime may have superseded it already."""
-    now = lake.storage.head(f"{table.name}/_manifest.json")
-    if now is not None and now.etag != etag:
-        newest, _ = load_manifest(lake, table.name)
-        for key in mine.staged:
-            if newest is not None and key not in newest.files:
-                _move_away(lake, key)
-
-
-def _forget(lake: Lake, keys: set[str]) -> None:
-    """Remove what was staged for a change that another publisher's switch made void."""
-    for key in keys:
-        lake.storage.delete(places(key)[1])
-
-
-def _move_away(lake: Lake, key: str) -> None:
-    try:
-        lake.storage.put(places(key)[2], lake.storage.get(key))
-    except ObjectMissing:
-        return
-    lake.storage.delete(key)
-
-
-def merged_schema(table: Table, current: Manifest) -> pa.Schema:
-    """Return the columns of the table's schema and of what it holds; a column that one of them lacks may be null."""
-    try:
-        merged = pa.unify_schemas([table.schema, current.schema])
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise SchemaMismatch(
-            f"{table.name} holds other types than its schema has now: {error}. Raise output.major in skill.yaml: a type that "
-            "changes is a new table."
-        ) from error
-    shared = set(table.schema.names) & set(current.schema.names)
-    return pa.schema([field if field.name in shared else field.with_nullable(True) for field in merged], table.schema.metadata)
-
-
-def _apply(table: Table, current: Manifest, change: Change) -> Manifest:
-    kept = {key: n for key, n in current.files.items() if key not in change.removed}
-    return replace(
-        current,
-        schema=merged_schema(table, current),
-        files=kept | {key: n for key, (_, n) in change.added.items()},
-        parts=dict(current.parts) | dict([change.part] if change.part else []),
-        staged=tuple(sorted(change.added)),
-        superseded=tuple(sorted(change.removed)),
-    )
-
-
-def _dump(manifest: Manifest) -> bytes:
+def dump(manifest: Manifest) -> bytes:
+    """Return the manifest as JSON."""
     value = {
-        "format": 1,
+        "format": 2,
         "schema": base64.b64encode(manifest.schema.serialize().to_pybytes()).decode(),
-        "files": manifest.files,
+        "files": {key: _dump_file(file) for key, file in manifest.files.items()},
+        "removed": {key: _dump_file(file) for key, file in manifest.removed.items()},
+        "absorbed": manifest.absorbed,
         "parts": {name: {"row_hash": part.row_hash, "files": part.files} for name, part in manifest.parts.items()},
         "staged": manifest.staged,
         "superseded": manifest.superseded,
+        "switched_at": manifest.switched_at.isoformat(),
+        "kept_since": manifest.kept_since.isoformat(),
     }
     return json.dumps(value, sort_keys=True, indent=1).encode()
+
+
+def _dump_file(file: File) -> dict[str, Any]:
+    removed = {"removed_at": file.removed_at.isoformat()} if file.removed_at else {}
+    return {"n_rows": file.n_rows, "row_hash": file.row_hash, "added_at": file.added_at.isoformat(), **removed}
+
+
+def _load_file(value: Mapping[str, Any]) -> File:
+    removed_at = datetime.fromisoformat(value["removed_at"]) if "removed_at" in value else None
+    return File(value["n_rows"], value["row_hash"], datetime.fromisoformat(value["added_at"]), removed_at)
 
 
 def _parse(data: bytes) -> Manifest:
     value = json.loads(data)
     return Manifest(
         schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(value["schema"]))),
-        files=value["files"],
+        files={key: _load_file(file) for key, file in value["files"].items()},
+        removed={key: _load_file(file) for key, file in value["removed"].items()},
+        absorbed=value["absorbed"],
         parts={name: Part(part["row_hash"], part["files"]) for name, part in value["parts"].items()},
         staged=tuple(value["staged"]),
         superseded=tuple(value["superseded"]),
+        switched_at=datetime.fromisoformat(value["switched_at"]),
+        kept_since=datetime.fromisoformat(value["kept_since"]),
     )

@@ -1,16 +1,37 @@
 """Arrow tables to Parquet bytes and back."""
 
+from collections.abc import Callable, Iterable, Sequence
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROW_HASH = "skillyard_row_hash"
+GROUP_ROWS = 1 << 16
+GROUP_BYTES = 32 * 1024**2
 
 
 def encode(rows: pa.Table, **metadata: str) -> bytes:
     """Return zstd Parquet bytes; the fields' descriptions and ``metadata`` stand in the file's footer."""
+    return encode_late(rows, lambda: metadata)
+
+
+def encode_late(rows: pa.Table, metadata: Callable[[], dict[str, str]]) -> bytes:
+    """Return the same, with metadata that is asked for when the rows are written: it may be computed meanwhile."""
     sink = pa.BufferOutputStream()
-    kept = rows.schema.metadata or {}
-    pq.write_table(rows.replace_schema_metadata({**kept, **metadata}), sink, compression="zstd")
+    with pq.ParquetWriter(sink, rows.schema, compression="zstd") as writer:
+        writer.write_table(rows)
+        writer.add_key_value_metadata(metadata())
+    return bytes(sink.getvalue())
+
+
+def encode_sorted(schema: pa.Schema, batches: Iterable[pa.Table], order: Sequence[str], metadata: Callable[[], dict[str, str]]) -> bytes:
+    """Return the bytes of rows that come sorted by ``order``, with what lets a reader skip: small row groups, an index of their pages."""
+    sink = pa.BufferOutputStream()
+    sorting = pq.SortingColumn.from_ordering(schema, [(name, "ascending") for name in order])
+    with pq.ParquetWriter(sink, schema, compression="zstd", write_page_index=True, sorting_columns=sorting) as writer:
+        for group in _groups(batches):
+            writer.write_table(group, row_group_size=group.num_rows)
+        writer.add_key_value_metadata(metadata())
     return bytes(sink.getvalue())
 
 
@@ -21,5 +42,16 @@ def decode(data: bytes) -> pa.Table:
 
 def stored_hash(data: bytes) -> str:
     """Return the row hash in a file's footer, empty when it has none."""
-    found: bytes = (pq.read_schema(pa.BufferReader(data)).metadata or {}).get(ROW_HASH.encode(), b"")
+    found: bytes = (pq.read_metadata(pa.BufferReader(data)).metadata or {}).get(ROW_HASH.encode(), b"")
     return found.decode()
+
+
+def _groups(batches: Iterable[pa.Table]) -> Iterable[pa.Table]:
+    held: list[pa.Table] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(one.num_rows for one in held) >= GROUP_ROWS or sum(one.nbytes for one in held) >= GROUP_BYTES:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)

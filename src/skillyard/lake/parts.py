@@ -1,7 +1,7 @@
 """The named part of a table that one publish commits, and its clock.
 
-A retry may run on another UTC day than the first try. The first try therefore stores the clock columns of its rows with their keys in
-``_parts/<table>/<part>.parquet`` before it writes anything else; every later try of the same part takes its clock columns from
+A retry may run on another UTC day than the first try. The first try to append therefore stores the clock columns of its rows with their
+keys in ``_parts/<table>/<part>.parquet`` before it writes anything else; every later try of the same part takes its clock columns from
 there, and so writes the same rows under the same names, whenever it runs.
 """
 
@@ -34,15 +34,15 @@ def fix_clocks(lake: Lake, table: Table, rows: pa.Table, part: str) -> pa.Table:
     clocks = [name for name in table.schema.names if name in CLOCKS]
     if not clocks or rows.num_rows == 0:
         return rows
-    order = [(name, "ascending") for name in table.key]
-    rows, wanted = rows.sort_by(order), row_hash(table, rows)
+    wanted = row_hash(table, rows)
     key = f"_parts/{table.name}/{part}.parquet"
     if lake.storage.put_if_absent(key, encode(rows.select([*table.key, *clocks]), **{ROW_HASH: wanted})) is not None:
         return rows
     stored = lake.storage.get(key)
     if stored_hash(stored) != wanted:
         raise conflict(lake, key, part)
-    first = decode(stored)
+    order = [(name, "ascending") for name in table.key]
+    rows, first = rows.sort_by(order), decode(stored).sort_by(order)
     for name in clocks:
         position = table.schema.get_field_index(name)
         rows = rows.set_column(position, table.schema.field(position), first.column(name))

@@ -1,17 +1,20 @@
 """Rows into tables, so that a crash, a retry or two writers at once never lose, double or half-show a row.
 
-*Appended* tables get one object per part and day, written only if absent. *Recomputed* tables have one object per day, replaced
-as a whole. *Results* follow a manifest (``replace.py``).
+*Appended* tables get one object per part and day, written only if absent; nightly, many of them are merged (``compact.py``). *Recomputed*
+tables have one object per day, replaced as a whole. *Results* follow a manifest (``replace.py``).
 """
 
 from datetime import date
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from skillyard.errors import SchemaMismatch, StorageError
+from skillyard.errors import ObjectMissing, SchemaMismatch, StorageError
 from skillyard.lake.lake import Lake
+from skillyard.lake.manifest import absorbed_parts, day_of, load_manifest
 from skillyard.lake.parquet import ROW_HASH, encode, stored_hash
 from skillyard.lake.parts import Committed, conflict, fix_clocks
+from skillyard.lake.read import read
 from skillyard.lake.replace import mark_stale, replace_rows
 from skillyard.lake.rows import by_day, conform, row_hash
 from skillyard.lake.tables import Table
@@ -24,18 +27,52 @@ REPLACE_TRIES = 10
 def append(lake: Lake, table: Table, rows: pa.Table, part: str) -> list[Committed]:
     """Add the rows as ``<table>/dt=…/part-<part>.parquet``, one object per day of the partition column.
 
-    Idempotent: the same part with the same logical rows is committed once. ``PublishConflict`` when the part exists with others.
+    Idempotent: the same part with the same logical rows is committed once, also when its object was merged into another since.
+    ``PublishConflict`` when the part exists with others.
     """
     rows = fix_clocks(lake, table, conform(table, rows), part)
     return [_append_day(lake, table, day, of_day, part) for day, of_day in by_day(table, rows)]
 
 
 def _append_day(lake: Lake, table: Table, day: date, rows: pa.Table, part: str) -> Committed:
+    """Put the object unless it is there, and look before and after whether a merged file has its rows already.
+
+    After: an earlier try's object may have been merged and moved away between our look and our put, which then made it a second time.
+    No reader of ours ever sees that one, and it goes at once.
+    """
     key, wanted = f"{table.name}/dt={day}/part-{part}.parquet", row_hash(table, rows)
-    is_new = lake.storage.put_if_absent(key, encode(rows, **{ROW_HASH: wanted})) is not None
-    if not is_new and stored_hash(lake.storage.get(key)) != wanted:
-        raise conflict(lake, key, part)
-    return Committed(key, rows.num_rows, is_new)
+    data = encode(rows, **{ROW_HASH: wanted})
+    for _ in range(REPLACE_TRIES):
+        if absorbed := _absorbed_hash(lake, table, key):
+            return _recognised(lake, table, day, rows, part, key, wanted, absorbed)
+        if lake.storage.put_if_absent(key, data) is not None:
+            if absorbed := _absorbed_hash(lake, table, key):
+                lake.storage.delete(key)
+                return _recognised(lake, table, day, rows, part, key, wanted, absorbed)
+            return Committed(key, rows.num_rows, True)
+        try:
+            found = stored_hash(lake.storage.get(key))
+        except ObjectMissing:
+            continue  # merged and moved away since
+        if found != wanted:
+            raise conflict(lake, key, part)
+        return Committed(key, rows.num_rows, False)
+    raise StorageError(f"{lake.storage.uri(key)} came and went {REPLACE_TRIES} times while this run tried to write it: try again.")
+
+
+def _absorbed_hash(lake: Lake, table: Table, key: str) -> str | None:
+    manifest, _ = load_manifest(lake, table.name)
+    return absorbed_parts(lake, manifest, day_of(key)).get(key)
+
+
+def _recognised(lake: Lake, table: Table, day: date, rows: pa.Table, part: str, key: str, wanted: str, absorbed: str) -> Committed:
+    """Return the part as committed if the table has its rows: as they were appended, or as they were corrected since."""
+    name = table.key[0]
+    if absorbed != wanted:
+        is_ours = (pc.field(table.partition) == pa.scalar(day, pa.date32())) & pc.field(name).isin(rows.column(name).combine_chunks())
+        if len(table.key) > 1 or row_hash(table, read(lake, table, where=is_ours)) != wanted:
+            raise conflict(lake, key, part)
+    return Committed(key, rows.num_rows, False)
 
 
 def replace_partition(lake: Lake, table: Table, day: date, rows: pa.Table) -> Committed:

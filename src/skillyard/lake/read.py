@@ -1,103 +1,121 @@
 """Rows out of tables, as they were committed.
 
-A table with a ``_manifest.json`` consists of the files it names; any other table of the files in its folder. A file that a publish moves
-away while we read is found again in ``_superseded/``: one read sees one state.
+One read sees one state: the files are those of one moment (``contents.py``), none of them ever changes, and one that is moved away while
+we read is found again in ``_superseded/``.
 """
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skillyard.errors import StorageError, UnknownName
+from skillyard.errors import StorageError
+from skillyard.lake.contents import find_contents, table_names
 from skillyard.lake.lake import Lake
-from skillyard.lake.manifest import load_manifest, places
-from skillyard.lake.tables import TABLES, Table
+from skillyard.lake.manifest import day_of, places
+from skillyard.lake.tables import Table
+
+__all__ = ["read", "read_file", "scan", "scan_file", "table_names"]
 
 READERS = 8
+READ_AHEAD = 2
+"""Batches that a scan fetches before they are asked for."""
 GONE = ("NO_SUCH_KEY", "NOT_FOUND", "404")
 """What Arrow says of an object on S3 that goes away between being found and being read: it has no error class for it."""
 
 
-def read(lake: Lake, table: str | Table, columns: Sequence[str] | None = None, where: pc.Expression | None = None) -> pa.Table:
-    """Return the rows of a table, only ``columns`` and only those for which ``where`` holds.
+def read(
+    lake: Lake, table: str | Table, columns: Sequence[str] | None = None, where: pc.Expression | None = None, as_of: datetime | None = None
+) -> pa.Table:
+    """Return the rows of a table, only ``columns`` and only those for which ``where`` holds; ``as_of``: as they were committed then.
 
     ``results/<skill>`` means its highest version. ``UnknownName`` for a name that is neither a known table nor on the lake; a known
     table, or a ``Table`` passed as such, without files gives no rows with its schema.
     """
-    source = _find(lake, table)
-    with ThreadPoolExecutor(READERS) as pool:
-        found = list(pool.map(lambda key: read_file(lake, key, source.schema, source.partition, columns, where), source.keys))
-    wanted = source.schema if columns is None else pa.schema([source.schema.field(name) for name in columns])
+    found = find_contents(lake, table, as_of)
+    schema, partition = found.table.schema, found.table.partition
+    try:
+        # All files at once: Arrow reads them side by side.
+        rows = _dataset(lake, found.keys, schema, partition).to_table(columns=_names(columns), filter=where)
+    except OSError as error:
+        if not _is_gone(error):
+            raise StorageError(f"{lake.storage.uri(found.table.name)} could not be read: {error}") from error
+        with ThreadPoolExecutor(READERS) as pool:
+            parts = list(pool.map(lambda key: read_file(lake, key, schema, partition, columns, where), found.keys))
+        rows = pa.concat_tables(parts)
+    wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns], schema.metadata)
     # Each file numbers its labels in its own way, which Arrow's joins and groups refuse.
-    return pa.concat_tables([wanted.empty_table(), *found]).unify_dictionaries()
+    return rows.cast(wanted).replace_schema_metadata(wanted.metadata).unify_dictionaries()
 
 
 def scan(
     lake: Lake, table: str | Table, columns: Sequence[str] | None = None, where: pc.Expression | None = None
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the same rows batch by batch, with no more than one file in memory."""
-    source = _find(lake, table)
-    for key in source.keys:
-        yield from read_file(lake, key, source.schema, source.partition, columns, where).to_batches()
-
-
-def table_names(lake: Lake) -> list[str]:
-    """Return the fixed tables and every version of every result table on the lake."""
-    skills = (f"results/{skill}" for skill in lake.storage.folders("results/"))
-    return [*TABLES, *(f"{skill}/{version}" for skill in skills for version in lake.storage.folders(f"{skill}/"))]
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """Where a table's rows are at this moment."""
-
-    schema: pa.Schema
-    partition: str
-    keys: list[str]
-
-
-def _find(lake: Lake, table: str | Table) -> _Source:
-    known = table if isinstance(table, Table) else TABLES.get(table)
-    name = known.name if known else _newest_version(lake, str(table))
-    manifest, _ = load_manifest(lake, name)
-    if manifest is not None:
-        return _Source(manifest.schema, "produced_on", sorted(manifest.files))
-    if known is None:
-        raise UnknownName("table", name, table_names(lake))
-    keys = [found.key for found in lake.storage.list(f"{name}/dt=") if found.key.endswith(".parquet")]
-    return _Source(known.schema, known.partition, keys)
-
-
-def _newest_version(lake: Lake, name: str) -> str:
-    if name.count("/") != 1 or not name.startswith("results/"):
-        return name
-    versions = [v for v in lake.storage.folders(f"{name}/") if v.startswith("v") and v[1:].isdigit()]
-    return f"{name}/{max(versions, key=lambda v: int(v[1:]))}" if versions else name
+    """Yield the same rows batch by batch, file after file, with no more than a few batches in memory."""
+    found = find_contents(lake, table)
+    for key in found.keys:
+        yield from scan_file(lake, key, found.table.schema, found.table.partition, columns, where)
 
 
 def read_file(
     lake: Lake, key: str, schema: pa.Schema, partition: str, columns: Sequence[str] | None = None, where: pc.Expression | None = None
 ) -> pa.Table:
-    """Return one file's rows; columns added to the table since it was written are null.
-
-    The day in the path lets Arrow skip a file that ``where`` rules out without opening it.
-    """
-    import pyarrow.dataset as ds
-
-    day = date.fromisoformat(key.rpartition("/dt=")[2].partition("/")[0])
-    parquet, is_of_day = ds.ParquetFileFormat(), pc.field(partition) == pa.scalar(day, pa.date32())
+    """Return one file's rows; columns added to the table since it was written are null."""
+    problem: OSError | None = None
     # Twice: a file can be placed between our look at its place and our look at where it was staged.
     for place in places(key) * 2:
         try:
-            fragment = parquet.make_fragment(place, lake.filesystem, partition_expression=is_of_day)
-            dataset = ds.FileSystemDataset([fragment], schema, parquet, lake.filesystem)
-            return dataset.to_table(columns=list(columns) if columns is not None else None, filter=where)
+            return _dataset(lake, [place], schema, partition).to_table(columns=_names(columns), filter=where)
         except OSError as error:
             problem = error
-            if not isinstance(error, FileNotFoundError) and not any(word in str(error) for word in GONE):
+            if not _is_gone(error):
                 break
     raise StorageError(f"{lake.storage.uri(key)} could not be read: {problem}") from problem
+
+
+def scan_file(
+    lake: Lake, key: str, schema: pa.Schema, partition: str, columns: Sequence[str] | None = None, where: pc.Expression | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Yield one file's rows; when it is moved away meanwhile, go on in its new place where we were."""
+    problem: OSError | None = None
+    n_done = 0
+    for place in places(key) * 2:
+        n_seen = 0
+        try:
+            dataset = _dataset(lake, [place], schema, partition)
+            for batch in dataset.to_batches(columns=_names(columns), filter=where, batch_readahead=READ_AHEAD, fragment_readahead=1):
+                fresh = batch.slice(max(0, n_done - n_seen))
+                n_seen += batch.num_rows
+                if fresh.num_rows:
+                    n_done += fresh.num_rows
+                    yield fresh
+            return
+        except OSError as error:
+            problem = error
+            if not _is_gone(error):
+                break
+    raise StorageError(f"{lake.storage.uri(key)} could not be read: {problem}") from problem
+
+
+def _dataset(lake: Lake, keys: Sequence[str], schema: pa.Schema, partition: str) -> Any:
+    """Return the files as one data set; the day in the path lets Arrow skip a file that a condition rules out without opening it."""
+    import pyarrow.dataset as ds
+
+    parquet = ds.ParquetFileFormat()
+    days = [pa.scalar(date.fromisoformat(day_of(key)), pa.date32()) for key in keys]
+    fragments = [
+        parquet.make_fragment(key, lake.filesystem, partition_expression=pc.field(partition) == day)
+        for key, day in zip(keys, days, strict=True)
+    ]
+    return ds.FileSystemDataset(fragments, schema, parquet, lake.filesystem)
+
+
+def _names(columns: Sequence[str] | None) -> list[str] | None:
+    return None if columns is None else list(columns)
+
+
+def _is_gone(error: OSError) -> bool:
+    return isinstance(error, FileNotFoundError) or any(word in str(error) for word in GONE)

@@ -1,18 +1,26 @@
 """Newer results in place of older ones, and the mark on those an older fingerprint made."""
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import date
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.errors import ValidationFailed
 from skillyard.lake.lake import Lake
-from skillyard.lake.manifest import Change, Manifest, Part, merged_schema, new_files, switch
-from skillyard.lake.parts import Committed, conflict, fix_clocks
+from skillyard.lake.manifest import Manifest, Part, file_name, manifest_key
+from skillyard.lake.parquet import ROW_HASH, encode_late, stored_hash
+from skillyard.lake.parts import Committed, check_part, conflict
 from skillyard.lake.read import READERS, read_file
-from skillyard.lake.rows import by_day, conform, row_hash
+from skillyard.lake.rowhash import add_hashes, row_hash
+from skillyard.lake.rows import by_day, conform
+from skillyard.lake.switch import Change, NewFile, merged_schema, switch
 from skillyard.lake.tables import Table
+
+Hashes = Mapping[date, "Future[str]"]
+"""By day: the hash of its new rows, which is computed while they are encoded."""
 
 
 def replace_rows(lake: Lake, table: Table, rows: pa.Table, part: str) -> list[Committed]:
@@ -21,22 +29,25 @@ def replace_rows(lake: Lake, table: Table, rows: pa.Table, part: str) -> list[Co
     Idempotent: the same part with the same logical rows is committed once, and a crashed try is completed; a part whose rows have
     been replaced by a later part since stays replaced. ``PublishConflict`` when the part was committed with other rows.
     """
-    rows = fix_clocks(lake, table, conform(table, rows), part)
+    check_part(part)
+    rows = conform(table, rows)
     if rows.num_rows == 0:
         return []
     _refuse_doubles(table, rows)
-    wanted, was_known = row_hash(table, rows), False
+    days, was_known = dict(by_day(table, rows)), False
+    with ThreadPoolExecutor(1) as hashing:
+        hashes = {day: hashing.submit(row_hash, table, of_day) for day, of_day in days.items()}
 
-    def decide(current: Manifest) -> Change | None:
-        nonlocal was_known
-        if part in current.parts:
-            was_known = True
-            if current.parts[part].row_hash != wanted:
-                raise conflict(lake, f"{table.name}/_manifest.json", part)
-            return None
-        return _replacing(lake, table, current, rows, part, wanted)
+        def decide(current: Manifest) -> Change | None:
+            nonlocal was_known
+            if part in current.parts:
+                was_known = True
+                if current.parts[part].row_hash != _whole(hashes):
+                    raise conflict(lake, manifest_key(table.name), part)
+                return None
+            return _replacing(lake, table, current, rows, part, days, hashes)
 
-    committed = switch(lake, table, decide).parts[part]
+        committed = switch(lake, table, decide).parts[part]
     return [Committed(key, n_rows, not was_known) for key, n_rows in sorted(committed.files.items())]
 
 
@@ -56,24 +67,60 @@ def mark_stale(lake: Lake, table: Table, fingerprint: str) -> int:
         position = rows.schema.get_field_index("is_stale")
         is_stale = pc.not_equal(rows.column("fingerprint"), fingerprint)
         rows = rows.set_column(position, rows.schema.field(position), is_stale)
-        return Change(new_files(table, rows, f"stale-{fingerprint[:12]}"), frozenset(touched))
+        files: dict[str, NewFile] = {}
+        for day, of_day in by_day(table, rows):
+            files |= _new_file(table, day, f"stale-{fingerprint[:12]}", of_day, partial(row_hash, table, of_day))
+        return Change(files, {key: current.files[key] for key in touched})
 
     switch(lake, table, decide)
     return n_changed
 
 
-def _replacing(lake: Lake, table: Table, current: Manifest, rows: pa.Table, part: str, wanted: str) -> Change:
+def _replacing(
+    lake: Lake, table: Table, current: Manifest, rows: pa.Table, part: str, days: Mapping[date, pa.Table], hashes: Hashes
+) -> Change:
     """Return the change that adds the rows and rewrites, without the replaced ones, the files that held them."""
     is_replaced = _holds_key_of(table, rows)
     found = _of_every_file(lake, table, current, list(table.key), is_replaced)
     touched = [key for key, hits in found.items() if hits.num_rows]
     schema = merged_schema(table, current)
-    kept = _load(lake, table, touched, schema).filter(~is_replaced)
-    together = pa.concat_tables([kept, rows], promote_options="default").select(schema.names).cast(schema)
-    files = new_files(table, together, part)
-    n_of_day = {day: of_day.num_rows for day, of_day in by_day(table, rows)}
-    own = {key: n for key in files for day, n in n_of_day.items() if f"/dt={day}/" in key}
-    return Change(files, frozenset(touched), (part, Part(wanted, own)))
+    kept = dict(by_day(table, _load(lake, table, touched, schema).filter(~is_replaced))) if touched else {}
+    files: dict[str, NewFile] = {}
+    own: dict[str, int] = {}
+    for day in sorted({*days, *kept}):
+        pieces = [piece for piece in (kept.get(day), days.get(day)) if piece is not None]
+        together = _in_schema(pieces, schema)
+        n_kept = kept[day].num_rows if day in kept else 0
+        file = _new_file(table, day, part, together, partial(_hash, table, together, n_kept, hashes.get(day)))
+        files |= file
+        if day in days:
+            own |= dict.fromkeys(file, days[day].num_rows)
+    removed = {key: current.files[key] for key in touched}
+    return Change(files, removed, (part, Part(_whole(hashes), own)))
+
+
+def _hash(table: Table, together: pa.Table, n_kept: int, new: "Future[str] | None") -> str:
+    """Return the hash of kept and new rows; a table that has more columns than the new rows makes other rows of them."""
+    if new is None or set(together.column_names) != set(table.schema.names):
+        return row_hash(table, together)
+    return add_hashes([row_hash(table, together.slice(0, n_kept)), new.result()])
+
+
+def _whole(hashes: Hashes) -> str:
+    return add_hashes(of_day.result() for of_day in hashes.values())
+
+
+def _new_file(table: Table, day: date, label: str, rows: pa.Table, hashed: Callable[[], str]) -> dict[str, NewFile]:
+    """Return a file under a name of its own; its hash is asked for when its rows are encoded."""
+    data = encode_late(rows, lambda: {ROW_HASH: hashed()})
+    return {file_name(table.name, f"{day}", f"part-{label}", data): NewFile(data, rows.num_rows, stored_hash(data))}
+
+
+def _in_schema(pieces: list[pa.Table], schema: pa.Schema) -> pa.Table:
+    if len(pieces) == 1 and pieces[0].schema.equals(schema):
+        return pieces[0].replace_schema_metadata(schema.metadata)
+    together = pa.concat_tables(pieces, promote_options="default").select(schema.names).cast(schema)
+    return together.unify_dictionaries()
 
 
 def _of_every_file(lake: Lake, table: Table, current: Manifest, columns: list[str], where: pc.Expression) -> Mapping[str, pa.Table]:
@@ -97,7 +144,9 @@ def _holds_key_of(table: Table, rows: pa.Table) -> pc.Expression:
 
 def _refuse_doubles(table: Table, rows: pa.Table) -> None:
     (name,) = table.key
-    counts = pc.value_counts(rows.column(name)).to_pylist()
+    keys = rows.column(name)
+    if pc.count_distinct(keys, mode="all").as_py() == len(keys):
+        return
+    counts = pc.value_counts(keys).to_pylist()
     doubled = [str(found["values"]) for found in counts if found["counts"] > 1]
-    if doubled:
-        raise ValidationFailed(f"{table.name}: {len(doubled)} keys ({name}) occur twice in one part, such as {', '.join(doubled[:5])}.")
+    raise ValidationFailed(f"{table.name}: {len(doubled)} keys ({name}) occur twice in one part, such as {', '.join(doubled[:5])}.")

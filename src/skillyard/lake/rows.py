@@ -1,11 +1,5 @@
-"""What makes rows fit a table, and what makes two sets of rows the same.
+"""What makes rows fit a table, and which of its days they belong to."""
 
-*Clock columns* say when we did something (``ingested_at``, ``produced_at``, ``rejected_at`` and their days): they differ when a task
-is tried again, although the rows mean the same. They take no part in the row hash. ``sent_at`` and ``usage_date`` of the ledger
-are facts about a request, recorded once, and do.
-"""
-
-import hashlib
 from collections.abc import Iterator
 from datetime import date
 
@@ -13,9 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.errors import SchemaMismatch
+from skillyard.lake.rowhash import CLOCKS, row_hash
 from skillyard.lake.tables import Table
 
-CLOCKS = frozenset({"ingested_at", "ingested_on", "produced_at", "produced_on", "rejected_at", "rejected_on", "checked_at", "checked_on"})
+__all__ = ["CLOCKS", "by_day", "conform", "row_hash"]
 
 
 def conform(table: Table, rows: pa.Table) -> pa.Table:
@@ -37,37 +32,9 @@ def conform(table: Table, rows: pa.Table) -> pa.Table:
     return pa.table([rows.column(name) for name in wanted.names], schema=wanted)
 
 
-def row_hash(table: Table, rows: pa.Table) -> str:
-    """Return the sha256 of the logical rows: clock columns left out, the rows' order too where the table has a key."""
-    ordered = rows.sort_by([(name, "ascending") for name in table.key]) if table.key else rows
-    digest = hashlib.sha256(f"{ordered.num_rows}".encode())
-    for name in sorted(set(ordered.column_names) - CLOCKS):
-        digest.update(f"\0{name}\0".encode())
-        _feed(digest, ordered.column(name).combine_chunks())
-    return digest.hexdigest()
-
-
 def by_day(table: Table, rows: pa.Table) -> Iterator[tuple[date, pa.Table]]:
     """Yield the rows of each day of the partition column, oldest first."""
     column = rows.column(table.partition)
-    for day in sorted(pc.unique(column).to_pylist()):
-        yield day, rows.filter(pc.equal(column, pa.scalar(day, pa.date32())))
-
-
-def _feed(digest: "hashlib._Hash", array: pa.Array | pa.ChunkedArray) -> None:
-    """Add an array's values, whatever its buffers look like: validity, then lengths, then children or text."""
-    if isinstance(array, pa.ChunkedArray):
-        array = array.combine_chunks() if array.num_chunks != 1 else array.chunk(0)
-    kind = array.type
-    digest.update(f"{kind}:{len(array)}".encode() + array.is_valid().cast(pa.uint8()).to_numpy(zero_copy_only=False).tobytes())
-    if pa.types.is_struct(kind):
-        for child in array.flatten():
-            _feed(digest, child)
-    elif pa.types.is_list(kind):
-        digest.update(pc.list_value_length(array).fill_null(0).to_numpy(zero_copy_only=False).tobytes())
-        _feed(digest, array.flatten())
-    else:
-        plain = array.cast(pa.int64()) if pa.types.is_timestamp(kind) else array
-        text = plain.cast(pa.string()).fill_null("")
-        digest.update(pc.binary_length(text).to_numpy(zero_copy_only=False).tobytes())
-        digest.update("".join(text.to_pylist()).encode())
+    days = sorted(pc.unique(column).to_pylist())
+    for day in days:
+        yield day, rows if len(days) == 1 else rows.filter(pc.equal(column, pa.scalar(day, pa.date32())))
