@@ -39,6 +39,8 @@ SHARE_Z = 4.0
 """Standard errors by which two shares have to differ."""
 SPREADS = 3.5
 """Robust standard deviations. Source: https://www.itl.nist.gov/div898/handbook/eda/section3/eda35h.htm (the modified z-score's bound)."""
+ROW_SPREADS = 6.0
+"""The same for row counts, which vary more than they seem to over a few runs."""
 MAD_TO_SD = 1.4826
 TRENDS = {
     "row_count": "no fewer rows than the runs before let expect",
@@ -68,7 +70,7 @@ class Profile:
     def __add__(self, other: "Profile") -> "Profile":
         shares = {name: [self.shares.get(name, (0, 0)), other.shares.get(name, (0, 0))] for name in {**self.shares, **other.shares}}
         labels = {
-            name: Counter(self.labels.get(name, {})) + Counter(other.labels.get(name, {})) for name in {**self.labels, **other.labels}
+            name: dict(Counter(self.labels.get(name, {})) + Counter(other.labels.get(name, {}))) for name in {**self.labels, **other.labels}
         }
         return Profile(self.n_rows + other.n_rows, {n: (a[0] + b[0], a[1] + b[1]) for n, (a, b) in shares.items()}, labels)
 
@@ -129,7 +131,7 @@ def _row_count(run: Profile, before: Sequence[Profile]) -> Finding:
     """A drop, and only where the runs before were alike: a day without post is no fault."""
     counts = [one.n_rows for one in before]
     usual = median(counts)
-    bound = max(0.0, min(ROWS_KEPT * usual, usual - SPREADS * _spread(counts)))
+    bound = max(0.0, min(ROWS_KEPT * usual, usual - ROW_SPREADS * _spread(counts)))
     message = f"{run.n_rows} rows; the {len(before)} runs before had {min(counts)} to {max(counts)}, in the middle {usual:g}"
     return Finding("row_count", "", run.n_rows, bound, run.n_rows >= bound, message)
 
@@ -162,7 +164,7 @@ def _labels(name: str, run: Profile, before: Sequence[Profile]) -> Iterator[Find
     value, n_cells = stability_index(counts, expected)
     own = [stability_index(one.labels[name], expected)[0] for one in before if sum(one.labels.get(name, {}).values()) >= MIN_ROWS]
     chance = (1 / n + 1 / n_before) * _chi_squared(n_cells - 1)
-    bound = max(PSI_BOUND, chance, median(own or [0]) + SPREADS * _spread(own))
+    bound = max(PSI_BOUND, chance, _usual_at_most(own))
     yield Finding("label_distribution", name, value, bound, value <= bound, _moved(counts, expected))
     unseen = {label: n for label, n in counts.items() if label not in expected}
     share = sum(unseen.values()) / n
@@ -196,6 +198,12 @@ def _spread(values: Sequence[float]) -> float:
         return 0.0
     middle = median(values)
     return MAD_TO_SD * median(abs(value - middle) for value in values)
+
+
+def _usual_at_most(indices: Sequence[float]) -> float:
+    """Return what earlier runs' own indices let expect at most, on the scale of logarithms: they spread by factors, not by steps."""
+    logs = [math.log(index) for index in indices if index > 0]
+    return math.exp(median(logs) + SPREADS * _spread(logs)) if logs else 0.0
 
 
 def _summed(shares: Sequence[tuple[int, int]]) -> tuple[int, int]:
