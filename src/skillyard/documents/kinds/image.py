@@ -1,15 +1,113 @@
-"""PNG, JPEG and TIFF: one page without text, which OCR may read later."""
+"""PNG, JPEG and TIFF: each picture, or each page of a TIFF, is read by OCR."""
 
-from skillyard.documents.kinds.content import Content, ReadOptions, plain_pages
+from collections.abc import Iterator
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from skillyard.documents.kinds.content import Content, PageContent, ReadOptions
+from skillyard.documents.ocr import read_picture
 from skillyard.documents.result import Refused
 
-ENDS = ((b"\x89PNG", b"IEND"), (b"\xff\xd8", b"\xff\xd9"))
-"""What has to follow somewhere, by how the file begins."""
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_PIXELS = 100_000_000
+"""A page of A3 at 600 dots per inch has 70 million."""
+MAX_PAGES = 1_000
+FORMATS = ("PNG", "JPEG", "MPO", "TIFF")
+PNG, PNG_END = b"\x89PNG", b"IEND"
+REDUCED_IMAGE = 1
+NEW_SUBFILE_TYPE, EXIF_FOLDER = 0x00FE, 0x8769
+EXIF = {0x010E: "description", 0x0131: "creator", 0x013B: "author", 0x8298: "copyright"}
+EXIF_DATES = (0x9003, 0x9004, 0x0132)
+"""When it was taken, digitised, changed: the first that is there. Where it was taken (GPS) is never read: it can be somebody's home."""
+PNG_TEXTS = {"Title": "title", "Author": "author", "Description": "description", "Software": "creator", "Creation Time": "created"}
 
 
 def read_image(data: bytes, options: ReadOptions) -> Content:
-    """Return one empty page for an image that is whole."""
-    for start, end in ENDS:
-        if data.startswith(start) and end not in data:
-            raise Refused("corrupt", "a truncated image: its end is missing")
-    return Content(plain_pages([""], "none"), has_heading=False)
+    """Return one page for each picture. ``Refused``: too_large or corrupt."""
+    from PIL import Image
+
+    if data.startswith(PNG) and PNG_END not in data:
+        raise Refused("corrupt", "a truncated image: its end is missing")
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # ours holds, with our own message
+    try:
+        with _open(data) as image:
+            metadata = _metadata(image)
+            pages = tuple(_pages(image))
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+    if all(page.status == "unreadable" for page in pages):
+        raise Refused("corrupt", "a truncated or damaged image")
+    return Content(pages, title=metadata.pop("title", None), metadata=metadata)
+
+
+def _open(data: bytes) -> "Image":
+    from PIL import Image
+
+    try:
+        return Image.open(BytesIO(data), formats=FORMATS)
+    except (OSError, ValueError, SyntaxError, TypeError) as error:
+        raise Refused("corrupt", f"a damaged image: {error}") from error
+
+
+def _pages(image: "Image") -> Iterator[PageContent]:
+    """Yield a page for each picture; one that cannot be decoded is unreadable, and a chain of pages that breaks off ends with one."""
+    hint = None
+    for number in range(MAX_PAGES + 1):
+        try:
+            image.seek(number)
+        except EOFError:
+            return
+        except Exception:
+            yield PageContent("", "pillow", "unreadable")
+            return
+        if number == MAX_PAGES:
+            raise Refused("too_large", f"more than {MAX_PAGES:,} pages")
+        if not _is_preview(image):
+            page = _read_page(image, hint)
+            hint = hint or _language(page)
+            yield page
+        if image.format != "TIFF":
+            return
+
+
+def _read_page(image: "Image", hint: str | None) -> PageContent:
+    from PIL import ImageOps
+
+    if image.width * image.height > MAX_PIXELS:
+        raise Refused("too_large", f"{image.width:,} x {image.height:,} pixels, allowed are {MAX_PIXELS:,}")
+    try:
+        picture = ImageOps.exif_transpose(image)
+    except MemoryError:
+        raise
+    except Exception:  # whatever a decoder says of damaged bytes
+        return PageContent("", "pillow", "unreadable")
+    return read_picture(picture, hint)
+
+
+def _language(page: PageContent) -> str | None:
+    """Return the language that the next page is likely to be in."""
+    from skillyard.documents.language import detect_language
+
+    return detect_language(page.text)
+
+
+def _is_preview(image: "Image") -> bool:
+    """Return whether this picture is a small copy of another one in the same TIFF."""
+    kind = getattr(image, "tag_v2", {}).get(NEW_SUBFILE_TYPE, 0)
+    return isinstance(kind, int) and bool(kind & REDUCED_IMAGE)
+
+
+def _metadata(image: "Image") -> dict[str, str]:
+    """Return what the picture says of itself and of who made it."""
+    found = {"width": str(image.width), "height": str(image.height)}
+    found |= {name: str(image.info[key]) for key, name in PNG_TEXTS.items() if image.info.get(key)}
+    try:
+        exif = image.getexif()
+        taken = exif.get_ifd(EXIF_FOLDER)
+    except Exception:  # damaged EXIF says nothing, and the picture may be whole
+        return found
+    found |= {name: str(exif[tag]).strip() for tag, name in EXIF.items() if exif.get(tag)}
+    dates = [str(value) for tag in EXIF_DATES if (value := taken.get(tag) or exif.get(tag))]
+    return found | ({"created": dates[0]} if dates else {})
