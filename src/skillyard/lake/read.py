@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from skillyard.errors import StorageError
 from skillyard.lake.contents import find_contents, table_names
+from skillyard.lake.drift import refuse_drift
 from skillyard.lake.lake import Lake
 from skillyard.lake.manifest import day_of, places
 from skillyard.lake.tables import Table
@@ -39,7 +40,7 @@ def read(
     schema, partition = found.table.schema, found.table.partition
     try:
         # All files at once: Arrow reads them side by side.
-        rows = _dataset(lake, found.keys, schema, partition).to_table(columns=_names(columns), filter=where)
+        rows = _dataset(lake, found.keys, schema, partition, where).to_table(columns=_names(columns), filter=where)
     except OSError as error:
         if not _is_gone(error):
             raise StorageError(f"{lake.storage.uri(found.table.name)} could not be read: {error}") from error
@@ -68,7 +69,7 @@ def read_file(
     # Twice: a file can be placed between our look at its place and our look at where it was staged.
     for place in places(key) * 2:
         try:
-            return _dataset(lake, [place], schema, partition).to_table(columns=_names(columns), filter=where)
+            return _dataset(lake, [place], schema, partition, where).to_table(columns=_names(columns), filter=where)
         except OSError as error:
             problem = error
             if not _is_gone(error):
@@ -85,7 +86,7 @@ def scan_file(
     for place in places(key) * 2:
         n_seen = 0
         try:
-            dataset = _dataset(lake, [place], schema, partition)
+            dataset = _dataset(lake, [place], schema, partition, where)
             for batch in dataset.to_batches(columns=_names(columns), filter=where, batch_readahead=READ_AHEAD, fragment_readahead=1):
                 fresh = batch.slice(max(0, n_done - n_seen))
                 n_seen += batch.num_rows
@@ -100,7 +101,7 @@ def scan_file(
     raise StorageError(f"{lake.storage.uri(key)} could not be read: {problem}") from problem
 
 
-def _dataset(lake: Lake, keys: Sequence[str], schema: pa.Schema, partition: str) -> Any:
+def _dataset(lake: Lake, keys: Sequence[str], schema: pa.Schema, partition: str, where: pc.Expression | None) -> Any:
     """Return the files as one data set; the day in the path lets Arrow skip a file that a condition rules out without opening it."""
     import pyarrow.dataset as ds
 
@@ -110,7 +111,9 @@ def _dataset(lake: Lake, keys: Sequence[str], schema: pa.Schema, partition: str)
         parquet.make_fragment(key, lake.filesystem, partition_expression=pc.field(partition) == day)
         for key, day in zip(keys, days, strict=True)
     ]
-    return ds.FileSystemDataset(fragments, schema, parquet, lake.filesystem)
+    dataset = ds.FileSystemDataset(fragments, schema, parquet, lake.filesystem)
+    refuse_drift(dataset, where, lake.storage.uri)
+    return dataset
 
 
 def _names(columns: Sequence[str] | None) -> list[str] | None:
