@@ -67,7 +67,7 @@ def required(name: str, type_: pa.DataType, description: str) -> pa.Field:
 DOCUMENTS = Table(
     "documents",
     "One row per version of a document found in the inbox.",
-    ("doc_id", "uri"),
+    ("doc_id", "uri", "run_id"),
     "ingested_on",
     pa.schema(
         [
