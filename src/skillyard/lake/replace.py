@@ -145,7 +145,7 @@ def _holds_key_of(table: Table, rows: pa.Table) -> pc.Expression:
 def _refuse_doubles(table: Table, rows: pa.Table) -> None:
     (name,) = table.key
     keys = rows.column(name)
-    if pc.count_distinct(keys, mode="all").as_py() == len(keys):
+    if len(pc.unique(keys)) == len(keys):
         return
     counts = pc.value_counts(keys).to_pylist()
     doubled = [str(found["values"]) for found in counts if found["counts"] > 1]

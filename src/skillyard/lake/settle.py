@@ -1,6 +1,6 @@
 """What follows a switch of a manifest: new files to their places, superseded ones away. Whoever comes next finishes it after a crash."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from skillyard.errors import ObjectMissing
@@ -10,9 +10,12 @@ from skillyard.lake.manifest import Manifest, load_manifest, manifest_key, place
 MOVERS = 8
 
 
-def settle(lake: Lake, table: str, manifest: Manifest, etag: str | None) -> None:
-    """Finish what the last switch left to do; nothing happens where it is done. ``etag`` is that of the manifest."""
-    placed = [key for key in manifest.staged if _place(lake, key)]
+def settle(lake: Lake, table: str, manifest: Manifest, etag: str | None, staged: Mapping[str, bytes]) -> None:
+    """Finish what the last switch left to do; nothing happens where it is done.
+
+    ``etag`` is that of the manifest, ``staged`` the bytes of files that the caller has staged itself: they need not be fetched.
+    """
+    placed = [key for key in manifest.staged if _place(lake, key, staged.get(key))]
     move_away(lake, manifest.superseded)
     if placed:
         _withdraw(lake, table, placed, etag)
@@ -30,12 +33,14 @@ def forget(lake: Lake, keys: Iterable[str]) -> None:
         lake.storage.delete(places(key)[1])
 
 
-def _place(lake: Lake, key: str) -> bool:
+def _place(lake: Lake, key: str, data: bytes | None) -> bool:
     place, staged, _ = places(key)
-    try:
-        lake.storage.put_if_absent(place, lake.storage.get(staged))
-    except ObjectMissing:
+    if lake.storage.head(staged) is None:
         return False  # placed before
+    try:
+        lake.storage.put_if_absent(place, lake.storage.get(staged) if data is None else data)
+    except ObjectMissing:
+        return False
     lake.storage.delete(staged)
     return True
 

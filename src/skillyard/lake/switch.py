@@ -47,7 +47,7 @@ def switch(lake: Lake, table: Table, decide: Callable[[Manifest], Change | None]
     for _ in range(SWITCH_TRIES):
         found, etag = load_manifest(lake, table.name)
         current = found or Manifest(table.schema)
-        settle(lake, table.name, current, etag)
+        settle(lake, table.name, current, etag, {})
         change = decide(current)
         if change is None:
             forget(lake, tried - set(current.files))
@@ -58,7 +58,7 @@ def switch(lake: Lake, table: Table, decide: Callable[[Manifest], Change | None]
         target = _apply(lake, table, current, change)
         new_etag = lake.storage.replace_if_match(key, dump(target), etag)
         if new_etag is not None:
-            settle(lake, table.name, target, new_etag)
+            settle(lake, table.name, target, new_etag, {name: file.data for name, file in change.added.items()})
             forget(lake, tried - set(target.files))
             return target
     raise StorageError(f"{lake.storage.uri(key)} was switched by others {SWITCH_TRIES} times while this run tried to: try again.")
