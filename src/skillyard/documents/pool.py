@@ -5,8 +5,12 @@ task, a spawned one would import the caller's ``__main__``, and both are forbidd
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 from multiprocessing.connection import wait
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
 from skillyard.documents.process import Job, WorkerProcess
@@ -15,6 +19,9 @@ from skillyard.documents.result import Parsed, Rejected, doc_id_of
 POLL_S = 0.02
 """How often memory and deadlines are looked at; a parser fills about 10 MB meanwhile."""
 
+MEMORY_MB = 640
+"""Resident memory of one worker: what it may use before it is stopped, with room below 700 for what it grows by unseen."""
+
 Item = tuple[str, str, bytes | Callable[[], bytes]]
 """A key of the caller's, the document's name, and its bytes or how to load them."""
 
@@ -22,16 +29,28 @@ Item = tuple[str, str, bytes | Callable[[], bytes]]
 class ParsePool:
     """``n_workers`` processes; each document has ``deadline_s`` seconds and ``memory_mb`` MiB of resident memory.
 
-    A context manager. ``parse`` holds one document per worker in memory, whatever the number of items.
+    A context manager. ``parse`` holds one document per worker in memory, whatever the number of items. ``passwords`` are tried on
+    encrypted documents.
     """
 
-    def __init__(self, n_workers: int = 2, deadline_s: float = 60.0, memory_mb: int = 1024, recycle_after: int = 500) -> None:
+    def __init__(
+        self,
+        n_workers: int = 2,
+        deadline_s: float = 60.0,
+        memory_mb: int = MEMORY_MB,
+        recycle_after: int = 500,
+        passwords: Sequence[str] = (),
+    ) -> None:
         if n_workers < 1 or deadline_s <= 0 or memory_mb < 128:
             raise ValueError(
                 f"a pool of {n_workers} workers, {deadline_s} s and {memory_mb} MiB: at least 1, more than 0 and 128 are needed."
             )
         self._n_workers, self._deadline_s, self._memory_mb, self._recycle_after = n_workers, deadline_s, memory_mb, recycle_after
+        self._passwords = tuple(passwords)
         self._workers: list[WorkerProcess] = []
+        self._added: deque[Item] = deque()
+        self._folder = TemporaryDirectory(prefix="skillyard-members-")
+        self._job_numbers = count()
 
     def __enter__(self) -> "ParsePool":
         return self
@@ -44,6 +63,11 @@ class ParsePool:
         for worker in self._workers:
             worker.end()
         self._workers.clear()
+        self._folder.cleanup()
+
+    def add(self, key: str, name: str, data: bytes | Callable[[], bytes]) -> None:
+        """Parse this too, before whatever is left of the items that the running ``parse`` was given."""
+        self._added.append((key, name, data))
 
     def parse(self, items: Iterable[Item]) -> Iterator[tuple[str, Parsed | Rejected]]:
         """Yield each item's key once with its result, in the order in which they finish.
@@ -54,17 +78,18 @@ class ParsePool:
         is_over = False
         try:
             while True:
-                while not is_over and (worker := self._free_worker()):
+                while (self._added or not is_over) and (worker := self._free_worker()):
                     try:
-                        key, name, data = next(source)
+                        key, name, data = self._added.popleft() if self._added else next(source)
                     except StopIteration:
                         is_over = True
                         break
                     self._hand_over(worker, key, name, data() if callable(data) else data)
-                if is_over and not self._busy():
+                if is_over and not self._added and not self._busy():
                     return
                 yield from self._collect()
         finally:
+            self._added.clear()
             for worker in self._busy():
                 self._remove(worker)
 
@@ -74,7 +99,7 @@ class ParsePool:
     def _free_worker(self) -> WorkerProcess | None:
         """Return an idle worker that is ready; see to it that there are as many workers as there may be."""
         while len(self._workers) < self._n_workers:
-            self._workers.append(WorkerProcess(self._memory_mb))
+            self._workers.append(WorkerProcess(self._memory_mb, self._passwords))
         if not any(worker.has_started for worker in self._workers):
             self._workers[0].wait_ready()
         for worker in self._workers:
@@ -84,10 +109,11 @@ class ParsePool:
 
     def _hand_over(self, worker: WorkerProcess, key: str, name: str, data: bytes) -> None:
         """Give a document to a worker; to a fresh one when that died idle, which is not the document's fault."""
-        job = Job(key, name, doc_id_of(data), time.monotonic(), self._deadline_s)
+        spool = Path(self._folder.name) / str(next(self._job_numbers))
+        job = Job(key, name, doc_id_of(data), time.monotonic(), self._deadline_s, spool)
         if not worker.take(job, data):
             self._remove(worker)
-            self._workers.append(worker := WorkerProcess(self._memory_mb))
+            self._workers.append(worker := WorkerProcess(self._memory_mb, self._passwords))
             worker.wait_ready()
             job.started_at = time.monotonic()
             worker.take(job, data)

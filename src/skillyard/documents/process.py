@@ -7,14 +7,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TypeVar
 
 import psutil
 
 from skillyard.documents.result import Parsed, Rejected, reject
+from skillyard.documents.spool import SpoolFile
 from skillyard.documents.wire import READY, decode_fields, decode_result, encode_fields
 
 MAX_RESULT_BYTES = 512 * 1024**2
@@ -22,6 +25,8 @@ PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR", "HOME", "LANG", 
 """All of the environment that a worker sees: it reads hostile bytes and has no use for anybody's keys."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 START_S = 60.0
+MAX_DEADLINE_S = 1_800.0
+"""However many of its pages have to be read by OCR, each of which asks for time of its own."""
 
 Result = TypeVar("Result", Parsed, Rejected, Parsed | Rejected)
 
@@ -39,9 +44,16 @@ class Job:
     doc_id: str
     started_at: float
     deadline_s: float
+    spool: Path
+    """Where the worker may put the bytes of what lies in an archive."""
     kind: str = "unknown"
     mime_type: str = "application/octet-stream"
     peak_mb: float = 0.0
+
+    def extend(self, more_s: float) -> None:
+        """Let it have so many seconds from now, within the most that any document may take."""
+        wanted_s = time.monotonic() - self.started_at + more_s
+        self.deadline_s = max(self.deadline_s, min(wanted_s, MAX_DEADLINE_S))
 
     def reject(self, error_kind: str, found: str) -> Rejected:
         """Return this document's reject."""
@@ -51,9 +63,9 @@ class Job:
 class WorkerProcess:
     """A fresh interpreter behind one connection, in a session of its own so that it dies with all it may have started."""
 
-    def __init__(self, memory_mb: int) -> None:
+    def __init__(self, memory_mb: int, passwords: Sequence[str] = ()) -> None:
         ours, theirs = socket.socketpair()
-        self._memory_mb = memory_mb
+        self._memory_mb, self._passwords = memory_mb, passwords
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         with theirs:
             # The kernel's limit lies above the watched one: being watched tells why, the kernel only ends what is too fast to see.
@@ -86,6 +98,7 @@ class WorkerProcess:
         try:
             if not self.connection.poll(START_S) or self.connection.recv_bytes() != READY:
                 raise WorkerFailed(f"a parser process did not start within {START_S:.0f} s.")
+            self.connection.send_bytes(encode_fields({str(number): text for number, text in enumerate(self._passwords)}))
         except (EOFError, ConnectionError) as error:
             raise WorkerFailed(f"a parser process does not start: {self._last_words() or self._how_it_ended()}") from error
         self.has_started = True
@@ -94,22 +107,26 @@ class WorkerProcess:
         """Give it a document; False when it is no longer there to take it."""
         self.job = job
         try:
-            self.connection.send_bytes(encode_fields({"name": job.name, "doc_id": job.doc_id, "deadline_s": job.deadline_s}))
+            told = {"name": job.name, "doc_id": job.doc_id, "deadline_s": job.deadline_s, "spool": str(job.spool)}
+            self.connection.send_bytes(encode_fields(told))
             self.connection.send_bytes(data)
         except OSError:
             return False
         return True
 
     def receive(self) -> Parsed | Rejected | None:
-        """Return the result it has sent, or the reject that its death means; None when it only says what the document is."""
+        """Return the result it has sent, or the reject that its death means; None when it says what the document is or needs more time."""
         job = self._current()
         try:
             message = self.connection.recv_bytes(MAX_RESULT_BYTES)
             if message.startswith(b"{"):
                 fields = decode_fields(message)
+                if "more_s" in fields:
+                    job.extend(float(fields["more_s"]))
+                    return None
                 job.kind, job.mime_type = str(fields["kind"]), str(fields["mime_type"])
                 return None
-            result = decode_result(message)
+            result = decode_result(message, lambda: SpoolFile(job.spool))
         except (EOFError, ConnectionError):
             return self._done(self._reject_of_death(job), is_spent=True)
         except OSError:
@@ -144,6 +161,7 @@ class WorkerProcess:
         return self.job
 
     def _done(self, result: Result, is_spent: bool) -> Result:
+        self._current().spool.unlink(missing_ok=True)
         self.job, self.n_done, self.is_spent = None, self.n_done + 1, is_spent
         return result
 

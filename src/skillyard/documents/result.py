@@ -1,7 +1,8 @@
 """What parsing a document gives: its pages, or why there are none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Protocol
 
 ERROR_KINDS = {
     "password_required": "encrypted: remove the password and put the document into the inbox again",
@@ -16,6 +17,8 @@ ERROR_KINDS = {
 }
 """Every way in which a document can be refused, and what it means."""
 
+MAX_DOCUMENT_BYTES = 256 * 1024**2
+ARCHIVES = frozenset({"zip", "tar"})
 
 Grid = tuple[tuple[str, ...], ...]
 """A table: rows of cells."""
@@ -64,9 +67,34 @@ class Chunk:
     language: str | None
 
 
+class Spool(Protocol):
+    """Where the bytes of an archive's members lie until they are read."""
+
+    def read(self, offset: int, size_bytes: int) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an archive or attached to a message; one that cannot be taken out has an ``error_kind`` and no bytes."""
+
+    path: str
+    """In the archive: a label, of which no two are equal. Nothing is ever written under it."""
+    offset: int
+    size_bytes: int
+    error_kind: str | None = None
+    found: str | None = None
+    spool: Spool | None = field(default=None, repr=False, compare=False)
+
+    def load(self) -> bytes:
+        """Return its bytes."""
+        if self.spool is None:
+            raise ValueError(f"{self.path} has no bytes here.")
+        return self.spool.read(self.offset, self.size_bytes)
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A document that was read. It has at least one page; all of them may be without text."""
+    """A document that was read. An archive has no page; anything else at least one, of which all may be without text."""
 
     doc_id: str
     kind: str
@@ -79,6 +107,13 @@ class Parsed:
     chunks: tuple[Chunk, ...] = ()
     minhash: str | None = None
     """Hex; what near duplicates are found by. None for a document of too little text."""
+    members: tuple[Member, ...] = ()
+    """Documents in their own right that lie in this one."""
+
+    @property
+    def is_archive(self) -> bool:
+        """It is nothing but a container of its members."""
+        return self.kind in ARCHIVES
 
 
 @dataclass(frozen=True, slots=True)

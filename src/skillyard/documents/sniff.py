@@ -2,7 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import PurePosixPath
+from zipfile import BadZipFile, ZipFile
 
 from skillyard.documents.decoding import HEAD_BYTES, decode
 from skillyard.documents.result import Refused
@@ -17,11 +19,16 @@ MIME_TYPES = {
     "csv": "text/csv",
     "md": "text/markdown",
     "txt": "text/plain",
+    "msg": "application/vnd.ms-outlook",
+    "zip": "application/zip",
+    "tar": "application/x-tar",
 }
 IMAGES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"II*\0", "image/tiff"), (b"MM\0*", "image/tiff"))
-OFFICE_FOLDERS = {b"word/": "docx", b"xl/": "xlsx", b"ppt/": "pptx"}
+OFFICE_FOLDERS = {"word/": "docx", "xl/": "xlsx", "ppt/": "pptx"}
 OFFICE_MEMBER = re.compile(rb"PK\x03\x04.{26}(word/|xl/|ppt/)", re.S)
 OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+ENCRYPTED_STREAM, OUTLOOK_STREAM = "EncryptedPackage".encode("utf-16-le"), "__properties_version1.0".encode("utf-16-le")
+PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
 UNSUPPORTED = (
     (OLE2, "application/x-ole-storage"),
     (b"PK\x03\x04", "application/zip"),
@@ -32,6 +39,8 @@ UNSUPPORTED = (
     (b"RIFF", "image/webp or other RIFF media"),
     (b"BM", "image/bmp"),
     (b"\x1f\x8b", "application/gzip"),
+    (b"BZh", "application/x-bzip2"),
+    (b"\xfd7zXZ\0", "application/x-xz"),
     (b"7z\xbc\xaf", "application/x-7z-compressed"),
     (b"Rar!", "application/vnd.rar"),
 )
@@ -72,42 +81,72 @@ def sniff(data: bytes, name: str) -> FileType:
     return FileType(kind, MIME_TYPES.get(kind) or next(mime for mark, mime in IMAGES if data.startswith(mark)))
 
 
+def is_encrypted_office(data: bytes) -> bool:
+    """Return whether the bytes are an Office document that is encrypted as a whole."""
+    return data.startswith(OLE2) and ENCRYPTED_STREAM in data and OUTLOOK_STREAM not in data
+
+
 def mime_of_unsupported(data: bytes) -> str:
     """Return a name for bytes that are no document of ours."""
     return next((mime for mark, mime in UNSUPPORTED if data.startswith(mark)), "application/octet-stream")
 
 
 def _binary_kind(data: bytes) -> str | None:
-    if _is_pdf(data):
+    if data.startswith(b"%PDF-"):
         return "pdf"
     if any(data.startswith(mark) for mark, _ in IMAGES):
         return "image"
-    if data.startswith(b"PK\x03\x04"):
-        return _office_kind(data)
+    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _zip_kind(data)
     if data.startswith(OLE2):
-        if "EncryptedPackage".encode("utf-16-le") in data:
-            raise Refused("password_required", "an encrypted Office document")
-        raise Refused("unsupported_type", "the content is an Office document of before 2007 or an Outlook message")
+        return _ole_kind(data)
     if data.startswith(b"{\\rtf"):
         raise Refused("unsupported_type", "the content is application/rtf")
-    return None
+    if data.startswith(PACKED) or _has_tar_mark(data):
+        from skillyard.documents.kinds.tar import is_tar
+
+        if is_tar(data):
+            return "tar"
+    return "pdf" if _is_late_pdf(data) else None
 
 
-def _is_pdf(data: bytes) -> bool:
-    """A PDF begins so, or has its header a little later and a PDF's objects after it: a text about PDFs has not."""
-    at = data.find(b"%PDF-", 0, HEAD_BYTES)
-    return at == 0 or (at > 0 and any(mark in data for mark in (b"endobj", b"startxref")))
+def _is_late_pdf(data: bytes) -> bool:
+    """A PDF may have its header a little later, and a PDF's objects after it: a text about PDFs has not."""
+    return data.find(b"%PDF-", 0, HEAD_BYTES) > 0 and any(mark in data for mark in (b"endobj", b"startxref"))
 
 
-def _office_kind(data: bytes) -> str:
-    """Return the kind by the first member in such a folder: any later one may belong to a document embedded in this one.
+def _has_tar_mark(data: bytes) -> bool:
+    """Old archives have no mark but the octal checksum that each header carries."""
+    return data[257:262] == b"ustar" or (b"\0" in data[:100] and data[148:154].strip(b" \0").isdigit())
 
-    Names in a zip are stored as they are, so this works for a truncated one too.
-    """
+
+def _ole_kind(data: bytes) -> str:
+    if OUTLOOK_STREAM in data:
+        return "msg"
+    raise Refused("unsupported_type", "the content is an Office document of before 2007")
+
+
+def _zip_kind(data: bytes) -> str:
+    """Return the kind by the first member in such a folder: any later one may belong to a document embedded in this one."""
+    try:
+        with ZipFile(BytesIO(data)) as archive:
+            names = archive.namelist()
+    except (BadZipFile, OSError, ValueError, NotImplementedError):
+        return _damaged_zip_kind(data)
+    if "[Content_Types].xml" in names:
+        kind = next((kind for name in names for folder, kind in OFFICE_FOLDERS.items() if name.startswith(folder)), None)
+        if kind:
+            return kind
+    if names[:1] == ["mimetype"]:
+        stated = data[38:120].partition(b"PK")[0].decode("ascii", "replace")
+        raise Refused("unsupported_type", f"the content is {stated}")
+    return "zip"
+
+
+def _damaged_zip_kind(data: bytes) -> str:
+    """Names in a zip are stored as they are, so they can be read in a truncated one too."""
     found = OFFICE_MEMBER.search(data) if b"[Content_Types].xml" in data else None
-    if found:
-        return OFFICE_FOLDERS[found.group(1)]
-    raise Refused("unsupported_type", "the content is application/zip, not an Office document")
+    return OFFICE_FOLDERS[found.group(1).decode()] if found else "zip"
 
 
 def _text_kind(text: str, suffix: str) -> str:

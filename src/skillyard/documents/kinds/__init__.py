@@ -12,8 +12,10 @@ from skillyard.documents.kinds.html import read_html
 from skillyard.documents.kinds.image import read_image
 from skillyard.documents.kinds.pdf import read_pdf
 from skillyard.documents.kinds.pptx import read_pptx
+from skillyard.documents.kinds.tar import read_tar
 from skillyard.documents.kinds.text import read_csv, read_text
 from skillyard.documents.kinds.xlsx import read_xlsx
+from skillyard.documents.kinds.zip import read_zip
 
 __all__ = ["READERS", "Content", "ReadOptions", "Reader", "register_reader"]
 
@@ -30,6 +32,8 @@ READERS: dict[str, Reader] = {
     "md": read_text,
     "txt": read_text,
     "image": read_image,
+    "zip": read_zip,
+    "tar": read_tar,
 }
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from skillyard.documents.result import Grid, Heading
+from skillyard.documents.result import Grid, Heading, Refused
+from skillyard.documents.spool import SpoolWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +13,14 @@ class ReadOptions:
 
     passwords: tuple[str, ...] = field(default=(), repr=False)
     """Tried in turn on an encrypted document."""
+    spool: SpoolWriter | None = None
+    """Takes what lies in archives and messages; None where only the document itself is wanted."""
+
+    def spool_for_members(self) -> SpoolWriter:
+        """Return the spool; ``Refused`` where there is none."""
+        if self.spool is None:
+            raise Refused("unsupported_type", "an archive, where a single document is read")
+        return self.spool
 
 
 @dataclass(frozen=True, slots=True)
