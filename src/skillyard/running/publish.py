@@ -6,7 +6,7 @@ after a crash or after more shards were done, finishes the claimed batches with 
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -19,12 +19,12 @@ from skillyard.lake.publish import append
 from skillyard.lake.replace import replace_rows
 from skillyard.lake.results import to_results
 from skillyard.lake.tables import REJECTS
-from skillyard.lake.validate import validate
+from skillyard.lake.validate import Validation
 from skillyard.running.answer import FAILED_PENDING
 from skillyard.running.lease import release_lease
 from skillyard.running.ledger import drain_ledger
 from skillyard.running.route import planned_shards
-from skillyard.running.runs import RunPlan, Workspace, outcome_key, results_of, slug
+from skillyard.running.runs import RunPlan, Workspace, outcome_key, results_of, slug, suite_of
 from skillyard.settings import Settings
 from skillyard.skills import Skill
 from skillyard.tiers import TIERS
@@ -54,6 +54,8 @@ class RunReport:
     n_unknown: int
     cost_usd: str
     """Settled cost of the run's attempts."""
+    warnings: list[str] = field(default_factory=list)
+    """Checks of the published rows that failed and only warn."""
 
 
 def publish_run(settings: Settings, run_key: str) -> RunReport:
@@ -65,9 +67,10 @@ def publish_run(settings: Settings, run_key: str) -> RunReport:
     space = Workspace.open(settings, plan.skill)
     drain_ledger(space.lake, space.state, plan.skill, f"{slug(plan.skill)}-{slug(plan.run_id)}")
     shards = planned_shards(space.lake, run_key)
+    warned: dict[str, None] = {}
     for number, keys in _claim_batches(space.lake, run_key, shards):
-        _publish_batch(space, plan, f"{slug(plan.skill)}-{slug(plan.run_id)}-{number:03d}", keys)
-    report = _account(space, plan, shards)
+        warned |= dict.fromkeys(_publish_batch(space, plan, f"{slug(plan.skill)}-{slug(plan.run_id)}-{number:03d}", keys))
+    report = replace(_account(space, plan, shards), warnings=list(warned))
     space.lake.write_json(f"{run_key}/report.json", asdict(report))
     return report
 
@@ -102,14 +105,16 @@ def _claim_batches(lake: Lake, run_key: str, shards: list[str]) -> list[tuple[in
     return claims
 
 
-def _publish_batch(space: Workspace, plan: RunPlan, part: str, shards: list[str]) -> None:
+def _publish_batch(space: Workspace, plan: RunPlan, part: str, shards: list[str]) -> list[str]:
+    """Check the batch's rows, commit them and close their journal; return what the checks warn of."""
     rows = [row for key in shards for row in space.lake.read_frame(outcome_key(key)).to_pylist()]
     table = results_of(space.skill)
     results = to_results(table, [_result_row(plan, row) for row in rows if row["kind"] == "result"])
     rejects = pa.Table.from_pylist([_reject_row(plan, row) for row in rows if row["kind"] == "reject"], schema=REJECTS.schema)
-    for target, new in ((table, results), (REJECTS, rejects)):
-        if new.num_rows:
-            validate(space.lake, target, new)
+    checks = Validation(space.lake, plan.run_id)
+    checks.add(table, results, suite_of(space.skill), {"reject_share": (rejects.num_rows, rejects.num_rows + results.num_rows)})
+    checks.add(REJECTS, rejects)
+    warned = [str(outcome) for outcome in checks.close()]
     if results.num_rows:
         replace_rows(space.lake, table, results, part)
     if rejects.num_rows:
@@ -117,6 +122,7 @@ def _publish_batch(space: Workspace, plan: RunPlan, part: str, shards: list[str]
     ended = {kind: [row["item_id"] for row in rows if row["kind"] == kind] for kind in ("result", "reject")}
     with space.state.begin() as connection:
         ledger.end_journal(connection, plan.skill, plan.fingerprint, ended["result"], ended["reject"], cache_ttl(space.skill))
+    return warned
 
 
 def cache_ttl(skill: Skill) -> dict[str, timedelta | None]:

@@ -14,6 +14,7 @@ from skillyard.errors import Unpriced
 from skillyard.gateway.budgets import Limits
 from skillyard.gateway.owner import own_name
 from skillyard.gateway.state import open_state
+from skillyard.lake.expectations import Suite, skill_suite
 from skillyard.lake.lake import Lake
 from skillyard.lake.results import results_table
 from skillyard.lake.tables import Table
@@ -171,6 +172,20 @@ def results_of(skill: Skill) -> Table:
     return results_table(skill.name, skill.output_major, skill.output_schema)
 
 
+def suite_of(skill: Skill) -> Suite:
+    """Return the rules for a skill's results: from its output schema, its checks, and what its folder says by hand."""
+    from skillyard.skills.expectations import read_expectations
+
+    written = read_expectations(skill.folder)
+    return skill_suite(
+        skill.output_schema,
+        [(check.name, check.arguments) for check in skill.checks],
+        tuple(skill.labels or ()),
+        [rule.model_dump() for rule in written.expectations],
+        written.blocking,
+    )
+
+
 def run_limits(settings: Settings, plan: RunPlan) -> Limits:
     """Return the budgets that hold for a run, as ``teams.yaml`` and the run's own say now."""
     budget_usd = None if plan.budget_usd is None else Decimal(plan.budget_usd)
@@ -187,7 +202,8 @@ def _load_team(settings: Settings, name: str) -> Team:
 
 
 def check_ready(skill: Skill, profile: Profile, prices: PriceBook) -> None:
-    """Raise for a missing key or price of any tier a run of the skill may reach, before a call is made."""
+    """Raise for a missing key or price of any tier a run of the skill may reach, or a rule that cannot be, before a call is made."""
+    suite_of(skill)
     tiers = [lane for lane in skill.lanes if lane in TIERS]
     pools = tiers + [voter_pool(d.name) for voters in voters_of(skill, profile).values() for d in voters]
     profile.check_keys(pools)

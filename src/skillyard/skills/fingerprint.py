@@ -9,8 +9,8 @@ from typing import Any
 
 from skillyard.skills.skill import Skill
 
-NOT_COUNTED = ("evals", "__pycache__")
-"""Folders of a skill that never change an answer."""
+NOT_COUNTED = ("evals", "expectations.yaml", "__pycache__")
+"""What in a skill's folder never changes an answer."""
 
 
 def fingerprint(skill: Skill, parameters: Mapping[str, Any]) -> str:

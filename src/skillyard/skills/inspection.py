@@ -6,6 +6,7 @@ from pathlib import Path
 
 from skillyard.skills.cases import load_cases
 from skillyard.skills.errors import SkillError
+from skillyard.skills.expectations import FILE, column_problems, read_expectations
 from skillyard.skills.handler import load_handler
 from skillyard.skills.load import load_skill
 from skillyard.skills.schema import schema_problems
@@ -42,6 +43,7 @@ def check_skill(folder: Path, reserved: Collection[str] = (), teams: Collection[
         _tried(lambda: load_handler(folder)) if skill.kind != "llm" else [],
         _instruction_problems(skill),
         _output_problems(skill, file, reserved),
+        _expectation_problems(skill, reserved),
         _case_problems(skill),
     )
     problems = [problem for part in parts for problem in part]
@@ -80,6 +82,17 @@ def _output_problems(skill: Skill, file: str, reserved: Collection[str]) -> Iter
                 if path.split(".")[0] not in outputs:
                     message = f"found {path!r}. Allowed: {', '.join(outputs)}"
                     yield Problem(file, f"checks.{number}.{argument}", message)
+
+
+def _expectation_problems(skill: Skill, reserved: Collection[str]) -> Iterator[Problem]:
+    """Yield rules about results that could not be checked."""
+    file = str(skill.folder / FILE)
+    try:
+        spec, schema = read_expectations(skill.folder), skill.output_schema
+    except SkillError as error:
+        yield _problem(error)
+    else:
+        yield from (Problem(file, field, message) for field, message in column_problems(spec, schema, reserved))
 
 
 def _case_problems(skill: Skill) -> Iterator[Problem]:
