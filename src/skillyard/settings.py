@@ -31,6 +31,8 @@ class Settings:
     """The file that lists the skills which follow new documents by themselves."""
     audit_sample: int = AUDIT_SAMPLE
     """Results of a skill that its nightly audit draws; 0: no nightly audits."""
+    passwords: Path | None = None
+    """A text file of passwords, one a line, that are tried on encrypted documents. What is in it stays in memory."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
@@ -50,8 +52,19 @@ class Settings:
             profile=env.get("SKILLYARD_PROFILE") or "embedded",
             state=state,
             enabled=Path(env.get("SKILLYARD_ENABLED") or include / "enabled.yaml").resolve(),
+            passwords=Path(passwords).resolve() if (passwords := env.get("SKILLYARD_PASSWORDS")) else None,
             audit_sample=_audit_sample(env.get("SKILLYARD_AUDIT_SAMPLE") or str(AUDIT_SAMPLE)),
         )
+
+    def load_passwords(self) -> tuple[str, ...]:
+        """Return the passwords to try, in their order; ``ConfigError`` when their file cannot be read."""
+        if self.passwords is None:
+            return ()
+        try:
+            lines = self.passwords.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"SKILLYARD_PASSWORDS names {self.passwords}, which is not a readable UTF-8 text file.") from error
+        return tuple(dict.fromkeys(line for line in lines if line))
 
 
 def _audit_sample(text: str) -> int:
