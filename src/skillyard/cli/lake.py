@@ -1,6 +1,6 @@
 """The output tables."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -13,16 +13,16 @@ app = typer.Typer(help="The output tables.", no_args_is_help=True)
 
 @app.command("tables")
 def list_tables(as_json: AsJson = False) -> None:
-    """List the tables with their row counts."""
+    """List the tables with the version of their schema and their row counts."""
+    from skillyard.lake.contents import find_contents, table_names
     from skillyard.lake.lake import Lake
-    from skillyard.lake.read import read, table_names
-    from skillyard.lake.tables import TABLES
+    from skillyard.lake.read import scan
 
     lake = Lake(Settings.from_env().lake)
     rows = []
     for name in table_names(lake):
-        key = TABLES[name].key[0] if name in TABLES else "item_id"
-        rows.append({"table": name, "rows": read(lake, name, [key]).num_rows, "location": lake.storage.uri(name)})
+        n_rows = sum(batch.num_rows for batch in scan(lake, name, columns=[]))  # no column: the files' footers say it
+        rows.append({"table": name, "version": find_contents(lake, name).table.version, "rows": n_rows, "location": lake.storage.uri(name)})
     print_rows(rows, as_json, widths={"location": 90})
 
 
@@ -31,15 +31,32 @@ def show_table(
     table: Annotated[str, typer.Argument(help="documents, pages, rejects, llm_calls, cost_daily, results/<skill>", show_default=False)],
     limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 20,
     columns: Annotated[str | None, typer.Option(help="Comma-separated names; all by default.")] = None,
+    is_schema: Annotated[bool, typer.Option("--schema", help="Show the columns, their types and what they mean, instead of rows.")] = False,
+    is_how: Annotated[bool, typer.Option("--how", help="Print code that reads the table: to copy and paste.")] = False,
+    engine: Annotated[str | None, typer.Option(help="With --how: pandas, duckdb, spark, athena or skillyard alone.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the first rows of a table."""
+    """Show the first rows of a table, its columns, or how to read it elsewhere."""
+    from skillyard.lake.contents import find_contents
+    from skillyard.lake.dictionary import described
+    from skillyard.lake.how import how
     from skillyard.lake.lake import Lake
-    from skillyard.lake.read import read
+    from skillyard.lake.read import scan
 
-    rows = read(Lake(Settings.from_env().lake), table, columns.split(",") if columns else None)
-    say(f"{table}: {rows.num_rows} rows, {rows.num_columns} columns")
-    print_rows(rows.slice(0, limit).to_pylist(), as_json)
+    lake = Lake(Settings.from_env().lake)
+    found = find_contents(lake, table).table
+    if is_how or engine:
+        print(how(lake, found, engine))
+    elif is_schema:
+        print_rows(described(found.schema), as_json, widths={"type": 60, "meaning": 120})
+    else:
+        shown: list[dict[str, Any]] = []
+        for batch in scan(lake, table, columns.split(",") if columns else None):
+            shown += batch.slice(0, limit - len(shown)).to_pylist()
+            if len(shown) >= limit:
+                break
+        say(f"{found.name}, schema version {found.version}: {sum(batch.num_rows for batch in scan(lake, table, columns=[]))} rows")
+        print_rows(shown, as_json)
 
 
 @app.command("verify")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -59,11 +60,23 @@ def _render_table(table: Table) -> str:
     return f"## {table.name}\n\n{table.description}\n{facts}\n\n{_columns(table.schema)}"
 
 
+def described(fields: Iterable[pa.Field]) -> list[dict[str, Any]]:
+    """Return each column's name, type, whether it may be null, and its meaning where it has one."""
+    return [
+        {
+            "column": field.name,
+            "type": str(field.type),
+            "null": "yes" if field.nullable else "no",
+            "meaning": (field.metadata or {}).get(b"description", b"").decode(),
+        }
+        for field in fields
+    ]
+
+
 def _columns(fields: Iterable[pa.Field]) -> str:
     lines = ["| column | type | null | meaning |", "|---|---|---|---|"]
-    for field in fields:
-        meaning = field.metadata[b"description"].decode().replace("|", "\\|")
-        lines.append(f"| `{field.name}` | `{field.type}` | {'yes' if field.nullable else 'no'} | {meaning} |")
+    for row in described(fields):
+        lines.append(f"| `{row['column']}` | `{row['type']}` | {row['null']} | {row['meaning'].replace('|', chr(92) + '|')} |")
     return "\n".join(lines) + "\n"
 
 
