@@ -48,7 +48,7 @@ def switch(lake: Lake, table: Table, decide: Callable[[Manifest], Change | None]
         found, etag = load_manifest(lake, table.name)
         current = found or Manifest(table.schema)
         settle(lake, table.name, current, etag, {})
-        change = decide(current)
+        change = _effective(decide(current))
         if change is None:
             forget(lake, tried - set(current.files))
             return current
@@ -62,6 +62,16 @@ def switch(lake: Lake, table: Table, decide: Callable[[Manifest], Change | None]
             forget(lake, tried - set(target.files))
             return target
     raise StorageError(f"{lake.storage.uri(key)} was switched by others {SWITCH_TRIES} times while this run tried to: try again.")
+
+
+def _effective(change: Change | None) -> Change | None:
+    """Leave out files that would take their own places, as when the same is done again: they are neither new nor superseded."""
+    same = change.added.keys() & change.removed.keys() if change else set()
+    if change is None or not same:
+        return change
+    added = {key: file for key, file in change.added.items() if key not in same}
+    removed = {key: file for key, file in change.removed.items() if key not in same}
+    return replace(change, added=added, removed=removed) if added or removed or change.part else None
 
 
 def merged_schema(table: Table, current: Manifest) -> pa.Schema:
