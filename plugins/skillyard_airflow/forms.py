@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import Param
 
+from skillyard.documents.result import ERROR_KINDS
 from skillyard.running.limits import PROBE_ITEMS, SHARD_ITEMS
 from skillyard.skills.errors import SkillError
 from skillyard.skills.skill import Parameter, Skill
@@ -16,6 +17,7 @@ from skillyard.tiers import TIERS
 WHAT = "What to work on"
 HOW = "How"
 AGAIN = "Work again"
+ANY = "any"
 OWN = "The skill's own parameters"
 JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
@@ -24,15 +26,42 @@ def ingest_form() -> dict[str, Param]:
     """Return the form of ``ingest_documents``."""
     return {
         "prefix": _prefix(),
-        "limit": _limit("Read at most so many new documents. Empty: all of them."),
+        "include": _globs("Include", "Only documents whose path, or its end after a slash, fits one of these globs: *.pdf, mail/*."),
+        "exclude": _globs("Exclude", "Not those that fit one of these globs."),
+        "limit": _limit("Read at most so many documents, and record no deletions. Empty: all of them."),
+        "retry_rejects": Param(
+            [],
+            type="array",
+            items={"type": "string", "enum": [ANY, *ERROR_KINDS]},
+            examples=[ANY, *ERROR_KINDS],
+            values_display={ANY: "any kind", **ERROR_KINDS},
+            title="Try rejects again",
+            description="Beside what is new, parse again what was rejected with one of these kinds, changed or not.",
+            section=AGAIN,
+        ),
         "force": Param(
             False,
             type="boolean",
             title="Look again",
-            description="Look at every document again, whatever its change mark says, and parse again what was rejected.",
+            description="Look at every document again, whatever its change mark says, and parse again what was rejected. Pages of "
+            "unchanged documents stay as they were parsed.",
             section=AGAIN,
         ),
+        "confirm_deletions": Param(
+            False,
+            type="boolean",
+            title="Confirm deletions",
+            description="Record deletions even if more than half of the known documents are gone. Otherwise such a run is refused: the "
+            "folder may not be mounted.",
+            section=HOW,
+        ),
     }
+
+
+def read_ingest_form(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a submitted form as the fields of an ``IngestRequest``."""
+    lists = {name: tuple(params[name] or ()) for name in ("include", "exclude", "retry_rejects")}
+    return {**{name: params[name] for name in ("limit", "force", "confirm_deletions")}, **lists, "prefix": params["prefix"] or ""}
 
 
 def skill_form(skill: Skill, teams: Mapping[str, Team]) -> dict[str, Param]:
@@ -95,6 +124,11 @@ def read_skill_form(params: Mapping[str, Any], skill: Skill) -> dict[str, Any]:
 def _prefix() -> Param:
     said = "Only documents whose path below the inbox begins so. Empty: all of them."
     return Param(None, type=["null", "string"], title="Source prefix", description=said, section=WHAT)
+
+
+def _globs(title: str, description: str) -> Param:
+    said = f"{description} Case does not count. One a line."
+    return Param(None, type=["null", "array"], items={"type": "string"}, title=title, description=said, section=WHAT)
 
 
 def _limit(description: str) -> Param:

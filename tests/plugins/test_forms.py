@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import ParamValidationError
 
+from skillyard.running.inbox_look import IngestRequest
 from skillyard.running.runs import PlanRequest
 from skillyard.skills import Catalogue
 from skillyard.skills.skill import Skill
 from skillyard.skills.teams import load_teams
-from skillyard_airflow.forms import ingest_form, read_skill_form, skill_form
+from skillyard_airflow.forms import ingest_form, read_ingest_form, read_skill_form, skill_form
 
 INCLUDE = Path(__file__).resolve().parents[2] / "include"
 
@@ -77,7 +78,25 @@ def test_the_form_refuses_what_is_not_allowed(field: str, value: Any) -> None:
 
 
 def test_the_form_of_ingestion_names_what_discover_takes() -> None:
-    assert {name: param.resolve() for name, param in ingest_form().items()} == {"prefix": None, "limit": None, "force": False}
+    untouched = {name: param.resolve() for name, param in ingest_form().items()}
+    assert IngestRequest(**read_ingest_form(untouched)) == IngestRequest()
+    asked = untouched | {
+        "prefix": "mail/",
+        "include": ["*.pdf"],
+        "exclude": ["old/*"],
+        "limit": 3,
+        "force": True,
+        "confirm_deletions": True,
+    }
+    asked["retry_rejects"] = ["corrupt", "timed_out"]
+    assert {name: ingest_form()[name].resolve(value) for name, value in asked.items()} == asked
+    wanted = IngestRequest("mail/", ("*.pdf",), ("old/*",), 3, True, ("corrupt", "timed_out"), True)
+    assert IngestRequest(**read_ingest_form(asked)) == wanted
+
+
+def test_the_form_of_ingestion_offers_the_kinds_of_rejects_and_refuses_others() -> None:
+    with pytest.raises(ParamValidationError):
+        ingest_form()["retry_rejects"].resolve(["passwort_required"])
 
 
 def test_every_form_can_be_sent_as_it_opens() -> None:

@@ -12,8 +12,9 @@ import pytest
 from skillyard.errors import ConfigError, CountMismatch, InboxError, LakeNotWritable
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
-from skillyard.running.inbox import InboxItem, balance
-from skillyard.running.ingest import IngestReport, discover, ingest_shards, parse_shard, publish_documents
+from skillyard.running.inbox_look import InboxItem
+from skillyard.running.inbox_shards import cut
+from skillyard.running.ingest import IngestReport, IngestRequest, discover, ingest_shards, parse_shard, publish_documents
 from skillyard.running.parsing import outcome_key
 from skillyard.settings import Settings
 from tests.documents import made
@@ -42,8 +43,8 @@ def fill(settings: Settings, files: dict[str, bytes]) -> Path:
     return inbox
 
 
-def ingest(settings: Settings, run_id: str, **options: object) -> IngestReport:
-    plan = discover(settings, run_id, **options)  # type: ignore[arg-type]
+def ingest(settings: Settings, run_id: str, n_shards: int = 8, **asked: object) -> IngestReport:
+    plan = discover(settings, run_id, IngestRequest(**asked), n_shards=n_shards)  # type: ignore[arg-type]
     for shard in ingest_shards(settings, plan.run_key):
         parse_shard(settings, shard, n_workers=1)
     return publish_documents(settings, plan.run_key)
@@ -160,7 +161,7 @@ def test_an_inbox_that_does_not_exist_is_named_with_its_variable(settings: Setti
     with pytest.raises(InboxError, match="is a file, not a folder"):
         discover(replace(settings, inbox=(inbox / "a.txt").as_uri()), "one")
     with pytest.raises(ConfigError):
-        discover(settings, "one", prefix="../")
+        discover(settings, "one", IngestRequest(prefix="../"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -210,10 +211,10 @@ def test_a_finished_shard_returns_at_once_and_a_planned_run_keeps_its_plan(setti
     inbox = fill(settings, MIXED)
     plan = discover(settings, "one")
     (shard,) = ingest_shards(settings, plan.run_key)
-    told: list[str] = []
+    told: list[object] = []
     report = parse_shard(settings, shard, told.append)
     assert (report.n_items, report.n_parsed, report.n_rejected, report.n_pages) == (10, 6, 4, 6)
-    assert told and "10/10 documents" in told[-1]
+    assert told and "10/10 documents" in str(told[-1])
     shutil.rmtree(inbox)
     assert parse_shard(settings, shard) == report
     assert discover(settings, "one") == plan
@@ -238,7 +239,7 @@ def test_a_run_whose_counts_do_not_agree_fails(settings: Settings):
     outcome = lake.read_json(outcome_key(shard))
     outcome["report"]["n_parsed"] -= 1
     lake.write_json(outcome_key(shard), outcome)
-    with pytest.raises(CountMismatch, match="10 planned"):
+    with pytest.raises(CountMismatch, match="9 of 10 objects"):
         publish_documents(settings, plan.run_key)
 
 
@@ -253,10 +254,10 @@ def test_a_document_too_large_to_be_held_is_rejected_unread(settings: Settings):
 def test_pages_of_a_large_shard_are_written_in_frames_and_never_split_within_a_document(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ):
-    from skillyard.running import ingest as publishing
-    from skillyard.running import parsing
+    from skillyard.running import ingest_batches as publishing
+    from skillyard.running import shard_rows
 
-    monkeypatch.setattr(parsing, "PAGES_FRAME_CHARS", 1000)
+    monkeypatch.setattr(shard_rows, "PAGES_FRAME_CHARS", 1000)
     monkeypatch.setattr(publishing, "PAGES_FRAME_CHARS", 1500)
     fill(settings, {f"{n}.pdf": made.pdf(*(f"{TEXT} Page {page} of {n}." for page in range(4))) for n in range(9)})
     report = ingest(settings, "one")
@@ -286,14 +287,19 @@ def test_inbox_and_lake_may_be_on_s3_and_wrong_keys_are_an_inbox_error(settings:
         discover(replace(remote, lake=settings.lake), "three")
 
 
-def test_shards_are_balanced_by_bytes():
+def test_shards_are_cut_to_about_equal_weight_in_the_order_of_their_keys():
     from datetime import UTC, datetime
 
-    items = [InboxItem(f"{n:05}", size, "e", datetime.now(UTC), None) for n, size in enumerate([10**7, *([10**4] * 2000)])]
-    shards = balance(items, 4)
+    def shards_of(items: list[InboxItem], n: int) -> list[list[InboxItem]]:
+        return list(cut(items, len(items), sum(item.size_bytes for item in items), n))
+
+    items = [InboxItem(f"{n:05}", size, "e", datetime.now(UTC)) for n, size in enumerate([10**7, *([10**4] * 2000)])]
+    shards = shards_of(items, 4)
     weights = sorted(sum(item.size_bytes + 20_000 for item in shard) for shard in shards)
     assert len(shards) == 4 and weights[-1] < 1.05 * weights[0]
-    assert sorted(item.key for shard in shards for item in shard) == [item.key for item in items]
-    assert [len(shard) for shard in balance(items[:5], 8)] == [5]
-    assert len(balance(items * 20, 2)) == 9
-    assert balance([], 8) == []
+    assert [item for shard in shards for item in shard] == items
+    assert [len(shard) for shard in shards_of(items[:5], 8)] == [5]
+    assert len(shards_of(items * 20, 2)) == 9
+    assert shards_of([], 8) == []
+    many = shards_of([InboxItem("k", 10**9 if n % 9 == 0 else 1, "e", datetime.now(UTC)) for n in range(90_000)], 8)
+    assert max(map(len, many)) <= 5_000 and sum(map(len, many)) == 90_000 and len(many) <= 1000

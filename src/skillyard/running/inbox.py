@@ -1,65 +1,35 @@
-"""What is new in the inbox: listed, compared with the table ``documents``, and cut into shards of about equal bytes."""
+"""What is new in the inbox: listed, compared with what is known of it, and cut into shards of about equal weight.
 
-import heapq
-from collections.abc import Iterable
+The listing and what is known are walked side by side, and what is found lies in local files until it is cut: a million objects take no
+more memory than a thousand.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from skillyard.errors import InboxError, ObjectMissing, StorageRefused
-from skillyard.gateway.state import open_state
+from skillyard.errors import InboxError
 from skillyard.lake.lake import Lake
-from skillyard.lake.read import scan
-from skillyard.lake.tables import TIMESTAMP
-from skillyard.running.lease import release_lease, take_lease
-from skillyard.running.limits import MAX_SHARDS
-from skillyard.running.runs import cli_owner, slug
+from skillyard.lake.tables import DOCUMENTS
+from skillyard.running.inbox_diff import DELETED, Known
+from skillyard.running.inbox_known import KNOWN_SCHEMA
+from skillyard.running.inbox_look import Counts, InboxItem, IngestRequest, check_deletions, look
+from skillyard.running.inbox_shards import SHARD_SCHEMA, cut
+from skillyard.running.inbox_spool import Spool, to_batch, to_tuples
+from skillyard.running.runs import slug
 from skillyard.settings import Settings
-from skillyard.storage import ObjectInfo, Storage, open_storage
+from skillyard.storage import Storage, open_storage
+
+__all__ = ["InboxItem", "IngestPlan", "InboxPreview", "ingest_shards", "load_items", "make_plan", "preview"]
 
 RUNS = "_runs/ingest_documents"
-SEEN = f"{RUNS}/seen.parquet"
-"""Objects whose change mark is new and whose bytes are not: kept so that they are read once, not in every run."""
-MIN_SHARD_ITEMS = 32
-MAX_SHARD_ITEMS = 5_000
-MAX_SHARD_BYTES = 4 * 1024**3
-ITEM_WEIGHT_BYTES = 20_000
-"""What a document costs beside its bytes, in bytes."""
 
-SHARD_SCHEMA = pa.schema(
-    [
-        ("key", pa.string()),
-        ("size_bytes", pa.int64()),
-        ("etag", pa.string()),
-        ("modified_at", TIMESTAMP),
-        ("known_doc_id", pa.string()),
-    ]
-)
-SEEN_SCHEMA = pa.schema([("uri", pa.string()), ("etag", pa.string()), ("doc_id", pa.string()), ("seen_at", TIMESTAMP)])
-
-
-@dataclass(frozen=True, slots=True)
-class InboxItem:
-    """One object to look at; ``known_doc_id`` is what it held when it was last ingested."""
-
-    key: str
-    size_bytes: int
-    etag: str
-    modified_at: datetime
-    known_doc_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The newest that the lake knows of one address."""
-
-    at: datetime
-    etag: str
-    doc_id: str
-    is_rejected: bool
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +38,14 @@ class IngestPlan:
 
     run_key: str
     run_id: str
+    planned_at: str
     n_listed: int
     n_new: int
-    """Objects that are new, or whose change mark is: they are read, and parsed unless their bytes are known."""
+    """Objects to read: new ones, those whose change mark is, and those that are looked at again."""
+    n_retried: int
+    """Those of them that were rejected before and are tried again."""
+    n_deleted: int
+    """Documents that are known and gone, members of archives included: each gets a row with the status deleted."""
     shards: dict[str, int]
     """Objects by shard."""
     lease_owner: str
@@ -87,66 +62,44 @@ class IngestPlan:
         return cls(**lake.read_json(f"{run_key}/plan.json"))
 
 
-def discover(
-    settings: Settings,
-    run_id: str,
-    *,
-    prefix: str = "",
-    limit: int | None = None,
-    force: bool = False,
-    n_shards: int = 8,
-    owner: str | None = None,
-) -> IngestPlan:
-    """Write shards of what is new or changed below ``prefix`` and return the plan; a run that has a plan keeps it.
+@dataclass(frozen=True, slots=True)
+class InboxPreview:
+    """What a run would look at, if it were made now."""
 
-    ``force`` looks at every object whatever its change mark says, and parses again what was rejected. About ``n_shards`` shards:
-    fewer for a few documents, more where one would get too large for a task. ``RunLocked`` while somebody else than ``owner`` (by
-    default this process) ingests into the same lake; a plan with nothing new gives the lease back at once.
-    """
-    lake, run_key, owner = Lake(settings.lake), f"{RUNS}/{slug(run_id)}", owner or cli_owner()
-    lake.check_writable()
-    state, lease = open_state(settings.state), lease_name(settings)
-    take_lease(state, lease, owner)
+    n_listed: int
+    n_new: int
+    n_changed: int
+    n_retried: int
+    n_again: int
+    """Neither new nor changed, looked at by force."""
+    n_deleted: int
+    size_bytes: int
+    """Of all that would be read."""
+    first_keys: list[str]
+    message: str
+
+
+def preview(settings: Settings, request: IngestRequest, progress: Progress | None = None) -> InboxPreview:
+    """Return what ``discover`` would find, without writing anything or keeping others out."""
+    counts = Counts()
+    for _ in look(Lake(settings.lake), settings.inbox, request, counts, progress):
+        pass
+    found = {name: getattr(counts, name) for name in InboxPreview.__slots__ if name != "message"}
     try:
-        plan = (
-            IngestPlan.load(lake, run_key)
-            if lake.has(f"{run_key}/plan.json")
-            else _plan(settings, lake, run_key, run_id, prefix, limit, force, n_shards, owner)
-        )
-    except BaseException:
-        release_lease(state, lease, owner)
-        raise
-    if not plan.n_new:
-        release_lease(state, lease, owner)
-    return plan
+        check_deletions(settings.inbox, counts, request)
+    except InboxError as error:
+        return InboxPreview(**found, message=f"It would be refused: {error}")
+    return InboxPreview(**found, message=_say(settings.inbox, request, counts))
+
+
+def run_folder(run_id: str) -> str:
+    """Return the folder of a run on the lake."""
+    return f"{RUNS}/{slug(run_id)}"
 
 
 def lease_name(settings: Settings) -> str:
     """Return the lease of ingestion into this lake."""
     return f"ingest_documents on {settings.lake}"
-
-
-def _plan(
-    settings: Settings, lake: Lake, run_key: str, run_id: str, prefix: str, limit: int | None, force: bool, n_shards: int, owner: str
-) -> IngestPlan:
-    storage = open_storage(settings.inbox)
-    known = _known_objects(lake, storage.uri(prefix) if prefix else storage.root)
-    n_listed = 0
-    new: list[InboxItem] = []
-    for info in _list_inbox(storage, prefix):
-        n_listed += 1
-        if limit is None or len(new) < limit:
-            item = _to_item(info, known.get(storage.uri(info.key)), force)
-            if item is not None:
-                new.append(item)
-    shards = {}
-    for number, items in enumerate(balance(new, n_shards)):
-        rows = [asdict(item) for item in items]
-        key = lake.write_frame(f"{run_key}/shards/{number:04d}.parquet", pa.Table.from_pylist(rows, schema=SHARD_SCHEMA))
-        shards[key] = len(items)
-    plan = IngestPlan(run_key, run_id, n_listed, len(new), shards, owner, _say(settings.inbox, prefix, n_listed, len(new)))
-    lake.write_json(f"{run_key}/plan.json", asdict(plan))
-    return plan
 
 
 def ingest_shards(settings: Settings, run_key: str) -> list[str]:
@@ -159,73 +112,94 @@ def load_items(lake: Lake, shard_key: str) -> list[InboxItem]:
     return [InboxItem(**row) for row in lake.read_frame(shard_key).to_pylist()]
 
 
-def balance(items: Iterable[InboxItem], n_shards: int) -> list[list[InboxItem]]:
-    """Return the items in shards of about equal weight, each in the order of its keys: the largest go first, each to the lightest."""
-    items = sorted(items, key=lambda item: (-item.size_bytes, item.key))
-    size_bytes = sum(item.size_bytes for item in items)
-    n = min(n_shards, -(-len(items) // MIN_SHARD_ITEMS))
-    n = min(MAX_SHARDS, max(n, -(-len(items) // MAX_SHARD_ITEMS), -(-size_bytes // MAX_SHARD_BYTES)))
-    shards: list[list[InboxItem]] = [[] for _ in range(n)]
-    lightest = [(0, number) for number in range(n)]
-    for item in items:
-        weight, number = lightest[0]
-        shards[number].append(item)
-        heapq.heapreplace(lightest, (weight + item.size_bytes + ITEM_WEIGHT_BYTES, number))
-    return [sorted(shard, key=lambda item: item.key) for shard in shards if shard]
+def deleted_frames(lake: Lake, run_key: str) -> list[str]:
+    """Return the frames of rows for documents that are gone."""
+    return [info.key for info in lake.storage.list(f"{run_key}/deleted/")]
 
 
-def note_seen(lake: Lake, rows: list[dict[str, Any]]) -> None:
-    """Keep objects that were read and found unchanged, beside those of earlier runs."""
-    if not rows:
-        return
-    new = pa.Table.from_pylist(rows, schema=SEEN_SCHEMA)
-    if lake.has(SEEN):
-        old = lake.read_frame(SEEN)
-        new = pa.concat_tables([old.filter(pc.invert(pc.is_in(old["uri"], new["uri"].combine_chunks()))), new])
-    lake.write_frame(SEEN, new)
+def unsure_key(run_key: str) -> str:
+    """Return where the known members of changed archives are: those that do not come up again are gone."""
+    return f"{run_key}/unsure.parquet"
 
 
-def _list_inbox(storage: Storage, prefix: str) -> Iterable[ObjectInfo]:
-    from skillyard.storage.local import LocalStorage
-
-    advice = "Set SKILLYARD_INBOX to a folder or s3:// prefix that exists and that this user may read."
-    if isinstance(storage, LocalStorage) and not storage.folder.is_dir():
-        what = "is a file, not a folder" if storage.folder.exists() else "does not exist"
-        raise InboxError(f"the inbox {storage.root} {what}. {advice}")
-    try:
-        yield from storage.list(prefix)
-    except (StorageRefused, ObjectMissing) as error:
-        raise InboxError(f"the inbox {storage.root} cannot be listed: {error} {advice}") from error
+def tombstones(storage: Storage, known: Iterable[Known], run_id: str, at: datetime) -> pa.Table:
+    """Return a row with the status deleted for each."""
+    same = {"n_pages": 0, "n_chars": 0, "n_chunks": 0, "status": "deleted", "run_id": run_id, "ingested_at": at, "ingested_on": at.date()}
+    kept = ("doc_id", "parent_doc_id", "kind", "mime_type", "size_bytes", "etag")
+    rows = [{"uri": k.member_uri or storage.uri(k.key), **{name: getattr(k, name) for name in kept}, **same} for k in known]
+    return pa.Table.from_pylist(rows, schema=DOCUMENTS.schema)
 
 
-def _to_item(info: ObjectInfo, known: Known | None, force: bool) -> InboxItem | None:
-    """Return the item, or None for an object that is as it was."""
-    if known is not None and known.etag == info.etag and not force:
-        return None
-    is_settled = known is not None and not (force and known.is_rejected)
-    return InboxItem(info.key, info.size_bytes, info.etag, info.modified_at, known.doc_id if known and is_settled else None)
+@contextmanager
+def _spools() -> Iterator[tuple[Spool, Spool, Spool]]:
+    with tempfile.TemporaryDirectory(prefix="skillyard-") as folder:
+        names = (("items", SHARD_SCHEMA), ("deleted", KNOWN_SCHEMA), ("unsure", KNOWN_SCHEMA))
+        items, deleted, unsure = (Spool(Path(folder) / name, schema) for name, schema in names)
+        yield items, deleted, unsure
 
 
-def _known_objects(lake: Lake, uri_prefix: str) -> dict[str, Known]:
-    """Return the newest that is known of every address below the prefix."""
-    known: dict[str, Known] = {}
-    columns = ["uri", "etag", "doc_id", "status", "ingested_at"]
-    for batch in scan(lake, "documents", columns, pc.starts_with(pc.field("uri"), uri_prefix)):
-        for row in batch.to_pylist():
-            uri, found = row["uri"], Known(row["ingested_at"], row["etag"], row["doc_id"], row["status"] == "rejected")
-            if uri not in known or known[uri].at < found.at:
-                known[uri] = found
-    for row in lake.read_frame(SEEN).to_pylist() if lake.has(SEEN) else ():
-        before = known.get(row["uri"])
-        if before is not None and before.doc_id == row["doc_id"] and before.at < row["seen_at"]:
-            known[row["uri"]] = Known(row["seen_at"], row["etag"], before.doc_id, before.is_rejected)
-    return known
+def make_plan(
+    settings: Settings, run_id: str, request: IngestRequest, n_shards: int, owner: str, progress: Progress | None = None
+) -> IngestPlan:
+    """Look at the inbox, write shards of what is to be read and rows of what was deleted, then the plan.
+
+    ``InboxError`` when the inbox cannot be listed, or when more than half of what is known is gone: then nothing was written.
+    """
+    lake, run_key = Lake(settings.lake), run_folder(run_id)
+    counts, now = Counts(), datetime.now(UTC)
+    with _spools() as (items, deleted, unsure):
+        with items, deleted, unsure:
+            for found in look(lake, settings.inbox, request, counts, progress):
+                if found.item is not None:
+                    items.add(found.item)
+                elif found.known is not None:
+                    (deleted if found.kind == DELETED else unsure).add(found.known)
+        check_deletions(settings.inbox, counts, request)
+        shards = _write_shards(lake, run_key, items, counts, n_shards)
+        for number, batch in enumerate(deleted):
+            rows = tombstones(open_storage(settings.inbox), map(Known._make, to_tuples(batch)), run_id, now)
+            lake.write_frame(f"{run_key}/deleted/{number:04d}.parquet", rows)
+        if unsure.n_rows:
+            lake.write_frame(unsure_key(run_key), pa.Table.from_batches(unsure, KNOWN_SCHEMA))
+        if deleted.n_rows and not shards:
+            shards = {_write_shard(lake, run_key, 0, []): 0}  # an empty one: what follows a plan without shards is skipped
+        message = _say(settings.inbox, request, counts)
+        plan = IngestPlan(
+            run_key,
+            run_id,
+            now.isoformat(),
+            counts.n_listed,
+            items.n_rows,
+            counts.n_retried,
+            deleted.n_rows,
+            shards,
+            owner,
+            message,
+        )
+    lake.write_json(f"{run_key}/plan.json", asdict(plan))
+    return plan
 
 
-def _say(inbox: str, prefix: str, n_listed: int, n_new: int) -> str:
-    below = f" below {prefix!r}" if prefix else ""
-    if n_listed == 0:
-        return f"The inbox {inbox} is empty{below}: nothing to ingest."
+def _write_shards(lake: Lake, run_key: str, items: Spool, counts: Counts, n_shards: int) -> dict[str, int]:
+    stream = (InboxItem._make(row) for batch in items for row in to_tuples(batch))
+    cuts = cut(stream, items.n_rows, counts.size_bytes, n_shards)
+    return {_write_shard(lake, run_key, number, shard): len(shard) for number, shard in enumerate(cuts)}
+
+
+def _write_shard(lake: Lake, run_key: str, number: int, items: list[InboxItem]) -> str:
+    rows = pa.Table.from_batches([to_batch(items, SHARD_SCHEMA)] if items else [], SHARD_SCHEMA)
+    return lake.write_frame(f"{run_key}/shards/{number:04d}.parquet", rows)
+
+
+def _say(inbox: str, request: IngestRequest, counts: Counts) -> str:
+    below = f" below {request.prefix!r}" if request.prefix else ""
+    more = [(counts.n_retried, "tried again"), (counts.n_again, "looked at again"), (counts.n_deleted, "deleted since the last run")]
+    said = "".join(f", {n} {what}" for n, what in more if n)
+    if counts.n_unnamed:
+        said += f", {counts.n_unnamed} left out because their names are not UTF-8"
+    if counts.n_listed == 0:
+        return f"The inbox {inbox} is empty{below}{said or ': nothing to ingest'}."
+    n_new = counts.n_new + counts.n_changed
     if n_new == 0:
-        return f"{n_listed} documents in {inbox}{below}, none of them new or changed."
-    return f"{n_listed} documents in {inbox}{below}, {n_new} of them new or changed."
+        return f"{counts.n_listed} documents in {inbox}{below}, none of them new or changed{said}."
+    return f"{counts.n_listed} documents in {inbox}{below}, {n_new} of them new or changed{said}."
