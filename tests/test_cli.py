@@ -27,7 +27,7 @@ from tests.simulator import Simulator
 COMMANDS = [
     *("ingest", "run", "skills list", "skills show", "skills check", "skills eval", "route explain"),
     *("router train", "router replay", "router show", "router promote", "router rollback"),
-    *("quality audit", "quality report"),
+    *("quality audit", "quality report", "quality checks", "quality accept"),
     *("cost report", "cost flags", "cost plan", "cost endpoints", "cost reconcile"),
     *("cache stats", "cache clear", "lake tables", "lake show", "airflow up", "airflow down", "airflow setup", "airflow demo"),
 ]
@@ -285,6 +285,22 @@ def test_a_skill_is_audited_and_its_quality_reported(
     quality_daily(installed, datetime.now(UTC).date())
     [row] = data("quality", "report")
     assert (row["skill"], row["n_audited"], row["retained"], row["retained_upper"]) == ("tag-document", 3, 1.0, 1.0)
+
+
+def test_checks_are_listed_and_a_run_that_differs_is_accepted(
+    installed: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_texts(installed, mails(4))
+    run_id = json.loads(call(capsys, monkeypatch, "run", "tag-document", "--json")[1])["run_id"]
+    table = "results/tag-document/v1"
+    code, out, err = call(capsys, monkeypatch, "quality", "checks", "--table", table, "--json")
+    assert code == 0 and f"0 of {len(json.loads(out))} checks failed." in err
+    assert {(row["table"], row["run_id"], row["has_passed"]) for row in json.loads(out)} == {(table, run_id, True)}
+    assert call(capsys, monkeypatch, "quality", "checks", "--failed")[1] == "no rows\n"
+    code, _, err = call(capsys, monkeypatch, "quality", "accept", table, run_id)
+    assert code == 0 and f"{run_id} is the new normal of {table}" in err
+    code, _, err = call(capsys, monkeypatch, "quality", "accept", table, "nothing")
+    assert code == 2 and f"Allowed: {run_id}" in err
 
 
 def test_an_explanation_shows_a_row_per_tier(

@@ -160,7 +160,7 @@ def test_a_rule_that_warns_does_not_stop_the_publish_and_is_told(local_lake: Lak
     validation = Validation(local_lake)
     validation.add(TAGS, results(range(2)), Suite((rule,)))
     (warned,) = validation.close()
-    assert (warned.notes, warned.severity, warned.has_passed) == ("small sums", "warn", False)
+    assert (warned.notes, warned.severity, warned.has_passed, warned.value) == ("small sums", "warn", False, 12.1)
     assert "Published, with warnings." in local_lake.storage.get("_quality/results.tag-document.v1.html").decode()
 
 

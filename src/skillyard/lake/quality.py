@@ -49,7 +49,8 @@ class Outcome:
 
     def __str__(self) -> str:
         shown = f", such as {'; '.join(self.samples)}" if self.samples else ""
-        found = f"{self.value:.4g} found, the bound is {self.bound:.4g}" if self.bound is not None else f"{self.n_unexpected} unexpected"
+        found = f"{self.n_unexpected} unexpected" if self.value is None else f"{self.value:.4g} found"
+        found += "" if self.bound is None else f", the bound is {self.bound:.4g}"
         where = f" on {self.columns}" if self.columns else ""
         return f"{self.expectation}{where} ({self.notes}): {found}{shown}"
 

@@ -21,7 +21,7 @@ h1{font-size:1.5rem;margin:.2rem 0}h2{font-size:1.1rem;margin:2rem 0 .4rem}p{col
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%}
 td,th{text-align:left;vertical-align:top;padding:.45rem .8rem .45rem 0;border-bottom:1px solid var(--line)}
 th{color:var(--soft);font-weight:500;font-size:13px}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-code{font:13px ui-monospace,monospace;overflow-wrap:anywhere;color:var(--soft)}
+code{font:13px ui-monospace,monospace;color:var(--soft)}.samples code{overflow-wrap:anywhere}
 .passed{color:var(--good)}.failed{color:var(--bad);font-weight:600}.warned{color:var(--warn);font-weight:600}.none{color:var(--soft)}
 .strip a{text-decoration:none}.sums{display:flex;flex-wrap:wrap;gap:.8rem;margin:1rem 0}
 .sums div{background:var(--card);border-radius:8px;padding:.6rem 1.1rem;min-width:6rem}
@@ -134,13 +134,18 @@ def _rule(o: Outcome) -> str:
     value = "" if o.value is None else f"{_number(o.value)} found<br>"
     return (
         f"<tr>{_state(o)}<td>{escape(o.notes)}<br><code>{escape(o.expectation)}</code></td><td><code>{escape(o.columns)}</code></td>"
-        f'<td class="n">{o.n_unexpected:,}</td><td>{value}{samples}</td></tr>'
+        f'<td class="n">{o.n_unexpected:,}</td><td class="samples">{value}{samples}</td></tr>'
     )
 
 
 def _sums(record: Record) -> str:
     n_passed = sum(outcome.has_passed for outcome in record.outcomes)
-    sums = (("rows", record.n_rows), ("checks hold", n_passed), ("block", record.n_failed("block")), ("warn", record.n_failed("warn")))
+    sums = (
+        ("rows", record.n_rows),
+        ("checks passed", n_passed),
+        ("failed, blocking", record.n_failed("block")),
+        ("failed, warning", record.n_failed("warn")),
+    )
     return f'<div class="sums">{"".join(f"<div><b>{n:,}</b><span>{word}</span></div>" for word, n in sums)}</div>'
 
 

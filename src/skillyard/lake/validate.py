@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
+from numbers import Real
 from typing import Any
 
 import pyarrow as pa
@@ -211,7 +213,7 @@ def _outcome(table: Table, rule: Expectation, result: Any) -> Outcome:
         has_passed=bool(result.success),
         n_unexpected=int(found.get("unexpected_count") or 0),
         samples=(*samples[:N_SAMPLES], *([f"it could not be evaluated: {raised}"] if raised else [])),
-        value=float(observed) if isinstance(observed, int | float) else None,
+        value=float(observed) if isinstance(observed, Real | Decimal) else None,
     )
 
 
