@@ -143,3 +143,72 @@ def eml(body: str, subject: str = "Boats at the pier", kind: str = "plain") -> b
     message["Date"], message["Message-ID"] = "Mon, 02 Nov 2026 09:00:00 +0000", "<1@example.com>"
     message.set_content(body, subtype=kind)
     return message.as_bytes()
+
+
+def msg(subject: str, body: str, attachments: dict[str, bytes], inside: tuple[str, str] | None = None) -> bytes:
+    """Return an Outlook message; ``inside`` is subject and body of a message attached to it."""
+
+    def text(value: str) -> bytes:
+        return value.encode("utf-16-le")
+
+    def properties(subject: str, body: str) -> dict[str, bytes]:
+        sender = {"0C1A001F": text("Ada Quill"), "5D01001F": text("ada@example.com"), "0E04001F": text("office@example.org")}
+        found = {"0037001F": text(subject), "1000001F": text(body), **sender}
+        return {f"__substg1.0_{tag}": value for tag, value in found.items()}
+
+    sent = bytes(4) + (0x00390040).to_bytes(4, "little") + bytes(4) + (0x01DC4C27A3F1C000).to_bytes(8, "little")
+    root: dict = {"__properties_version1.0": bytes(32) + sent[4:], **properties(subject, body)}
+    for number, (name, data) in enumerate(attachments.items()):
+        root[f"__attach_version1.0_#{number:08X}"] = {"__substg1.0_3707001F": text(name), "__substg1.0_37010102": data}
+    if inside:
+        root["__attach_version1.0_#000000FF"] = {"__substg1.0_3001001F": text(inside[0]), "__substg1.0_3701000D": properties(*inside)}
+    return ole(root)
+
+
+def ole(root: dict) -> bytes:
+    """Return a compound file of these streams (bytes) and storages (dicts), padded to 4 KiB: shorter ones would be kept apart."""
+    sectors: list[bytes] = []
+    fat: list[int] = []
+    entries: list[list] = []
+
+    def put(data: bytes) -> int:
+        start = len(sectors)
+        n = -(-len(data) // 512)
+        sectors.extend(data[at * 512 : (at + 1) * 512].ljust(512, b"\0") for at in range(n))
+        fat.extend([*range(start + 1, start + n), 0xFFFFFFFE])
+        return start
+
+    def add(name: str, content: dict | bytes) -> int:
+        number = len(entries)
+        entries.append([name, 1, 0xFFFFFFFF, 0xFFFFFFFF, 0, 0])  # name, type, next sibling, first child, start, size
+        if isinstance(content, bytes):
+            data = content if len(content) >= 4096 else content.ljust(4096, b"\0")
+            entries[number][1], entries[number][4], entries[number][5] = 2, put(data), len(data)
+            return number
+        above = None
+        for key, value in content.items():
+            child = add(key, value)
+            if above is None:
+                entries[number][3] = child
+            else:
+                entries[above][2] = child
+            above = child
+        return number
+
+    add("Root Entry", root)
+    entries[0][1], entries[0][4] = 5, 0xFFFFFFFE
+    directory = b"".join(
+        name.encode("utf-16-le").ljust(64, b"\0") + bytes([2 * len(name) + 2, 0, kind, 1]) + b"\xff" * 4
+        + b"".join(number.to_bytes(4, "little") for number in (following, child, *[0] * 9, start, size, 0))
+        for name, kind, following, child, start, size in entries
+    )  # fmt: skip
+    start = put(directory)
+    n_fat = -(-(len(fat) + len(fat) // 100 + 8) // 128)
+    tables = range(len(sectors), len(sectors) + n_fat)
+    fat += [0xFFFFFFFD] * n_fat
+    table = b"".join(value.to_bytes(4, "little") for value in fat).ljust(512 * n_fat, b"\xff")
+    numbers = (n_fat, start, 0, 4096, 0xFFFFFFFE, 0, 0xFFFFFFFE, 0)
+    head = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + b"\x3e\0\x03\0\xfe\xff\x09\0\x06\0" + bytes(10)
+    head += b"".join(value.to_bytes(4, "little") for value in numbers)
+    head += b"".join(value.to_bytes(4, "little") for value in tables).ljust(436, b"\xff")
+    return head + b"".join(sectors) + table

@@ -23,9 +23,9 @@ def test_a_pdf_gives_one_row_a_page_with_title_and_language():
     assert all(page.n_chars == len(page.text) and page.parser == "pypdfium2" for page in result.pages)
 
 
-def test_a_pdf_page_with_hardly_any_text_counts_as_a_scan():
+def test_a_pdf_page_that_shows_nothing_is_no_text_and_one_that_shows_a_little_text_is_text():
     result = parsed(made.pdf(TEXT, "", "p. 3"), "scan.pdf")
-    assert [(page.status, page.text) for page in result.pages] == [("text", TEXT), ("no_text", ""), ("no_text", "")]
+    assert [(page.status, page.text) for page in result.pages] == [("text", TEXT), ("no_text", ""), ("text", "p. 3")]
 
 
 def test_a_pdf_behind_other_bytes_is_found():
@@ -35,15 +35,6 @@ def test_a_pdf_behind_other_bytes_is_found():
 def test_a_pdf_title_that_names_the_program_or_nothing_is_replaced_by_the_first_line():
     assert parsed(made.pdf("Rules of the eastern harbour", title="untitled"), "a.pdf").title == "Rules of the eastern harbour"
     assert parsed(made.pdf(TEXT, title="Microsoft Word - Rules"), "a.pdf").title == "Rules"
-
-
-def test_words_are_joined_over_line_ends_and_unmapped_letters_count_as_a_scan():
-    from skillyard.documents.kinds.pdf import usable_text
-
-    assert usable_text("the compromised tra\x02\r\nbecular bone") == "the compromised trabecular bone"
-    assert usable_text("signed on behalf of Smith\x02\r\nJones") == "signed on behalf of Smith-Jones"
-    assert usable_text("\ufffd\ufffd\ufffd some text after that") == ""
-    assert usable_text("9HU\x03DQW\x11ZRUW\x03OLFK\x03I\x81U\x03GHQ") == ""
 
 
 def test_a_docx_is_one_page_of_markdown():
@@ -108,8 +99,8 @@ def test_a_message_of_parts_in_several_encodings_is_a_message():
     parts = [("iso-2022-jp", japanese.encode("iso2022_jp")), ("utf-8", GERMAN.encode()), ("windows-1252", GERMAN.encode("cp1252"))]
     body = b"".join(b"--b\nContent-Type: text/plain; charset=%s\n\n%s\n" % (name.encode(), data) for name, data in parts)
     result = parsed(head + body + b"--b--\n", "a.eml")
-    assert (result.kind, result.title, result.language) == ("eml", "港", "ja")
-    assert japanese in result.pages[0].text
+    assert (result.kind, result.title) == ("eml", "港")
+    assert result.pages[0].text.endswith(f"{japanese}\n\n{GERMAN}\n\n{GERMAN}")
 
 
 def test_a_message_whose_stated_encoding_is_wrong_is_read_all_the_same():
@@ -140,12 +131,6 @@ def test_text_in_cyrillic_and_japanese_encodings_is_decoded():
 
 def test_text_holds_no_character_that_a_table_cannot():
     assert parsed(TEXT.encode() + b"\x07\r\nfour\x0c", "a.txt").pages[0].text == f"{TEXT}\nfour"
-
-
-def test_an_image_is_a_page_without_text():
-    result = parsed(made.png(), "scan.png")
-    assert (result.kind, result.mime_type, result.language, result.title) == ("image", "image/png", None, None)
-    assert [(page.status, page.text, page.parser) for page in result.pages] == [("no_text", "", "none")]
 
 
 def test_equal_bytes_have_one_id_whatever_their_name():

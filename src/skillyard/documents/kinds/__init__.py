@@ -10,6 +10,7 @@ from skillyard.documents.kinds.docx import read_docx
 from skillyard.documents.kinds.eml import read_eml
 from skillyard.documents.kinds.html import read_html
 from skillyard.documents.kinds.image import read_image
+from skillyard.documents.kinds.msg import read_msg
 from skillyard.documents.kinds.pdf import read_pdf
 from skillyard.documents.kinds.pptx import read_pptx
 from skillyard.documents.kinds.tar import read_tar
@@ -28,6 +29,7 @@ READERS: dict[str, Reader] = {
     "pptx": read_pptx,
     "html": read_html,
     "eml": read_eml,
+    "msg": read_msg,
     "csv": read_csv,
     "md": read_text,
     "txt": read_text,

@@ -1,15 +1,16 @@
-"""EML: the four headers a reader looks at first, then the message."""
+"""EML: the four headers a reader looks at first, then the message; attachments are documents of their own."""
 
+from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from typing import cast
 
 from skillyard.documents.decoding import decode
-from skillyard.documents.kinds.content import Content, ReadOptions, plain_pages
+from skillyard.documents.kinds.content import Content, ReadOptions
 from skillyard.documents.kinds.html import read_html
-
-HEADERS = ("Subject", "From", "To", "Date")
+from skillyard.documents.kinds.mail import KEPT, SHOWN, Attachment, Mail, mail_content
+from skillyard.documents.result import Refused
 
 
 def read_eml(data: bytes, options: ReadOptions) -> Content:
@@ -17,9 +18,11 @@ def read_eml(data: bytes, options: ReadOptions) -> Content:
     if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         data = (decode(data) or "").lstrip("\ufeff").encode()
     message = message_from_bytes(data, policy=default)
-    heads = [f"{name}: {value}" for name in HEADERS if (value := _header(message, name))]
-    body, parser = _body(message, options)
-    return Content(plain_pages(["\n".join(heads) + "\n\n" + body], parser), title=_header(message, "Subject"), has_heading=False)
+    headers = {name: value for name in dict.fromkeys((*SHOWN, *KEPT)) if (value := _header(message, name))}
+    found = list(_bodies(message, options))
+    parser = ", ".join(dict.fromkeys(["email", *(by for _, by in found)]))
+    attachments = tuple(_to_attachment(part, number) for number, part in enumerate(_attached(message), start=1))
+    return mail_content(Mail(headers, "\n\n".join(text for text, _ in found if text.strip()), parser, attachments), options)
 
 
 def _header(message: EmailMessage, name: str) -> str:
@@ -30,15 +33,63 @@ def _header(message: EmailMessage, name: str) -> str:
         return ""
 
 
-def _body(message: EmailMessage, options: ReadOptions) -> tuple[str, str]:
-    plain = message.get_body(("plain",))
+def _bodies(part: EmailMessage, options: ReadOptions) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a message and what read them: one of each set of alternatives."""
+    if _is_container(part) and part.get_content_subtype() not in ("alternative", "related"):
+        for inner in part.iter_parts():
+            if not _is_file(cast(EmailMessage, inner)):
+                yield from _bodies(cast(EmailMessage, inner), options)
+        return
+    plain = part.get_body(("plain",))
     if plain is not None and (text := _text(cast(EmailMessage, plain))).strip():
-        return text, "email"
-    rich = message.get_body(("html",))
+        yield text, "email"
+        return
+    rich = part.get_body(("html",))
     if rich is not None:
         found = read_html(_text(cast(EmailMessage, rich)).encode("utf-8", "replace"), options)
-        return found.pages[0].text, f"email, {found.parser}"
-    return "", "email"
+        yield found.pages[0].text, found.parser
+
+
+def _attached(part: EmailMessage) -> Iterator[EmailMessage]:
+    """Yield what somebody has put into a message: files, pictures in its text, other messages."""
+    if _is_container(part):
+        for inner in part.iter_parts():
+            yield from _attached(cast(EmailMessage, inner))
+    elif _is_file(part):
+        yield part
+
+
+def _is_container(part: EmailMessage) -> bool:
+    return part.is_multipart() and part.get_content_maintype() == "multipart"
+
+
+def _is_file(part: EmailMessage) -> bool:
+    if _is_container(part):
+        return False
+    return part.is_attachment() or part.get_content_maintype() != "text" or _filename(part) != ""
+
+
+def _filename(part: EmailMessage) -> str:
+    try:
+        return part.get_filename() or ""
+    except Exception:  # as with other headers
+        return ""
+
+
+def _to_attachment(part: EmailMessage, number: int) -> Attachment:
+    is_message = part.get_content_maintype() == "message"
+    name = _filename(part) or (f"message-{number}.eml" if is_message else f"attachment-{number}.{part.get_content_subtype()}")
+
+    def load() -> bytes:
+        try:
+            if is_message and part.is_multipart():
+                return cast(EmailMessage, part.get_payload(0)).as_bytes()
+            raw = part.get_payload(decode=True)
+        except Exception as error:
+            raise Refused("corrupt", f"an attachment that cannot be decoded: {type(error).__name__}: {error}") from error
+        return raw if isinstance(raw, bytes) else b""
+
+    return Attachment(name, load)
 
 
 def _text(part: EmailMessage) -> str:
