@@ -8,6 +8,7 @@ times as long. The engines' confidences are not compared with each other: rapido
 import os
 from typing import TYPE_CHECKING
 
+from skillyard.documents import patience
 from skillyard.documents.kinds.content import PageContent
 from skillyard.documents.language import detect_language
 from skillyard.documents.ocr import rapid, tesseract
@@ -30,6 +31,8 @@ RAPID_SURE = 0.8
 MIN_LETTER_SHARE = 0.5
 MANY_LINES = 5
 """So many that rapidocr finds and cannot read are text in a script it lacks; fewer may be a photograph."""
+PICTURE_S = 60.0
+"""What a picture may take, whatever its document has left: the slowest path takes 12 s on a core of its own, 25 s on a shared one."""
 UNAVAILABLE = "ocr_unavailable"
 
 
@@ -38,6 +41,7 @@ def read_picture(picture: "Image", hint: str | None = None) -> PageContent:
 
     ``ocr_unavailable`` when no engine is installed, or none that reads the picture's script.
     """
+    patience.ask_for(PICTURE_S)
     installed = tesseract.languages(os.environ.get("PATH"))
     try:
         ready = prepared(picture)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DEADLINE_S = 20.0
 """A dense page of 8 megapixels takes 2 to 3 s on one core."""
-MEMORY_BYTES = 1024**3
+MEMORY_BYTES = 512 * 1024**2
 WORD_LEVEL = "5"
 VERSION = re.compile(r"tesseract v?(\d+\.\d+)")
 ORIENTATION = re.compile(r"^(Rotate|Orientation confidence|Script|Script confidence): (\S+)", re.M)
