@@ -12,13 +12,16 @@ from skillyard.lake import profiles
 from skillyard.lake.expectations import Suite
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
+from skillyard.lake.results import to_results
+from skillyard.lake.tables import TABLES
 from skillyard.lake.trends import MIN_RUNS, Profile, compare, stability_index
 from skillyard.lake.validate import Validation
-from tests.lake.rows import TAGS, results
+from tests.lake.rows import SHA, TAGS, example, pages, results
 
 LABELS = [f"label-{i}" for i in range(30)]
 MIX = np.random.default_rng(1).dirichlet(np.full(len(LABELS), 0.7))
 SUITE = Suite(labels=("tags",), nulls=("total",))
+NOT_THERE = {"status": "deleted", "n_pages": 0, "n_chars": 0, "n_chunks": 0}
 BLOCKING = Suite(labels=("tags",), nulls=("total",), blocking=frozenset({"null_share"}))
 
 
@@ -156,3 +159,21 @@ def test_only_a_run_that_is_known_can_be_accepted(local_lake: Lake) -> None:
     publish_past(local_lake)
     with pytest.raises(UnknownName, match="day-0, day-1"):
         profiles.accept(local_lake, TAGS.name, "day-99")
+
+
+def test_of_ingestion_the_mix_of_languages_and_the_pages_without_text_are_compared_and_not_the_number_of_rows(local_lake: Lake) -> None:
+    table, row = example("documents")
+
+    def ingest(run_id: str, language: str, n_blank: int, n: int) -> set[tuple[str, str]]:
+        documents = to_results(table, [row | {"uri": f"file:///{run_id}/{i}", "language": language} for i in range(n)])
+        gone = to_results(table, [row | NOT_THERE | {"uri": f"file:///{run_id}/gone/{i}"} for i in range(300)])
+        validation = Validation(local_lake, run_id)
+        for rows in (documents, gone):
+            validation.add(table, rows)
+        for rows in (pages(n - n_blank, doc_id=SHA), pages(n_blank, doc_id=SHA[::-1], status="no_text", n_chars=0, text="")):
+            validation.add(TABLES["pages"], rows)
+        return {(outcome.expectation, outcome.columns) for outcome in validation.close()}
+
+    for number in range(MIN_RUNS):
+        assert ingest(f"day-{number}", "en", 5, 200) == set()
+    assert ingest("day-9", "de", 60, 120) == {("label_distribution", "language"), ("new_labels", "language"), ("status_share", "no_text")}

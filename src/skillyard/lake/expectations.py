@@ -47,6 +47,8 @@ class Suite:
     """Columns that may be null: how often they are is compared."""
     blocking: frozenset[str] = frozenset()
     """Run-over-run checks that block; the others warn."""
+    is_counted: bool = True
+    """The number of a run's rows is compared: they come in one piece."""
 
 
 def load_suite(table: str) -> tuple[Expectation, ...]:

@@ -51,7 +51,7 @@ TRENDS = {
     "new_labels": "hardly any value that no run before had",
 }
 """The checks and their rules."""
-TRACKED = {"documents": Suite(labels=("kind", "language")), "pages": Suite()}
+TRACKED = {"documents": Suite(labels=("kind", "language"), is_counted=False), "pages": Suite(is_counted=False)}
 """Tables of ingestion that are compared, and their vocabularies."""
 STATUSES = {"documents": ("rejected",), "pages": ("no_text", "ocr_unavailable", "unreadable")}
 """Statuses that should stay as rare as they are."""
@@ -93,7 +93,9 @@ class Finding:
 
 
 def profile_of(table: str, rows: pa.Table, suite: Suite) -> Profile:
-    """Return the numbers of some rows."""
+    """Return the numbers of some rows; what is gone from the inbox is not of the run."""
+    if table == "documents":
+        rows = rows.filter(pc.not_equal(rows.column("status"), "deleted"))
     n_rows = rows.num_rows
     shares = {f"null_share {name}": (rows.column(name).null_count, n_rows) for name in suite.nulls}
     for status in STATUSES.get(table, ()):
@@ -101,12 +103,12 @@ def profile_of(table: str, rows: pa.Table, suite: Suite) -> Profile:
     return Profile(n_rows, shares, {name: _counts(column_at(rows, name).values) for name in suite.labels})
 
 
-def compare(run: Profile, earlier: Sequence[Profile]) -> list[Finding]:
+def compare(run: Profile, earlier: Sequence[Profile], is_counted: bool = True) -> list[Finding]:
     """Return how a run stands beside earlier ones, oldest first; nothing while they are too few."""
     before = list(earlier)[-N_RUNS:]
     if len(before) < MIN_RUNS:
         return []
-    found = [_row_count(run, before)]
+    found = [_row_count(run, before)] if is_counted else []
     found += [finding for name in run.shares for finding in _share(name, run, before)]
     return found + [finding for name in run.labels for finding in _labels(name, run, before)]
 

@@ -84,7 +84,7 @@ class Validation:
             return _Compared(None, [], [])
         runs = profiles.load_runs(self._lake, known.table.name)
         run = profiles.with_part(runs, self._run_id, f"{now:%Y-%m-%d %H:%M:%S} UTC", known.part, known.profile)
-        findings = compare(run.profile, profiles.earlier(runs, self._run_id))
+        findings = compare(run.profile, profiles.earlier(runs, self._run_id), known.suite.is_counted)
         blocking = frozenset() if run.is_accepted else known.suite.blocking
         return _Compared(run, findings, [_of_finding(finding, blocking) for finding in findings])
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -70,6 +70,8 @@ class IngestReport:
     pending: dict[str, int]
     """Documents by reason: failed_shard, or what the store said."""
     message: str
+    warnings: list[str] = field(default_factory=list)
+    """Checks of the published rows that failed and only warn."""
 
 
 def discover(
@@ -181,4 +183,5 @@ def _account(lake: Lake, plan: IngestPlan, done: list[str], published: Published
         n_pending=sum(pending.values()),
         pending=dict(pending),
         message=plan.message,
+        warnings=list(dict.fromkeys(published.warnings)),
     )

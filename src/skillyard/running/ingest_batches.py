@@ -17,7 +17,7 @@ from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append
 from skillyard.lake.read import scan
 from skillyard.lake.tables import CHUNKS, DOCUMENTS, PAGES, REJECTS, Table
-from skillyard.lake.validate import validate
+from skillyard.lake.validate import Validation, validate
 from skillyard.running.inbox import IngestPlan, deleted_frames, tombstones, unsure_key
 from skillyard.running.inbox_diff import Known
 from skillyard.running.inbox_spool import to_tuples
@@ -53,6 +53,8 @@ class Published:
     kinds: Counter[str] = field(default_factory=Counter)
     retried: Counter[str] = field(default_factory=Counter)
     n_duplicates: int = 0
+    warnings: tuple[str, ...] = ()
+    """Checks of the rows that failed and only warn."""
 
     def __add__(self, other: "Published") -> "Published":
         return Published(
@@ -61,6 +63,7 @@ class Published:
             self.kinds + other.kinds,
             self.retried + other.retried,
             self.n_duplicates + other.n_duplicates,
+            (*self.warnings, *other.warnings),
         )
 
 
@@ -70,7 +73,9 @@ def publish_batches(lake: Lake, storage: Storage, plan: IngestPlan, done: list[s
     for batch in _batches(lake, plan, done):
         published += _publish_batch(lake, storage, plan, batch)
     for number, key in enumerate(deleted_frames(lake, plan.run_key)):
-        published += _publish_documents(lake, lake.read_frame(key), f"{_stem(plan)}-deleted-{number:04d}")
+        gone = lake.read_frame(key)
+        validate(lake, DOCUMENTS, gone)
+        published += _publish_documents(lake, gone, f"{_stem(plan)}-deleted-{number:04d}")
     return published
 
 
@@ -142,28 +147,29 @@ def _publish_batch(lake: Lake, storage: Storage, plan: IngestPlan, batch: Batch)
     documents = _mark_duplicates(_rows(lake, DOCUMENTS, batch.shards), batch.duplicates)
     all_rejects = _rows(lake, REJECTS, batch.shards)
     rejects = _first_of_each(all_rejects, batch.known_rejects)
-    gone = _members_gone(lake, storage, plan, documents)
-    for table, rows in ((DOCUMENTS, documents), (REJECTS, rejects)):
-        validate(lake, table, rows)
+    told = pa.concat_tables([documents, _members_gone(lake, storage, plan, documents)])
+    checks = Validation(lake, plan.run_id)
+    checks.add(DOCUMENTS, told)
+    checks.add(REJECTS, rejects)
     for table in (PAGES, CHUNKS):
         for _, rows in _text_parts(lake, batch, table):
-            validate(lake, table, rows)
+            checks.add(table, rows)
+    warnings = tuple(str(outcome) for outcome in checks.close())
     n_rows: Counter[str] = Counter()
     for table in (PAGES, CHUNKS):
         for part, rows in _text_parts(lake, batch, table):
             n_rows[table.name] += _append(lake, table, rows, part)
     n_rows[REJECTS.name] += _append(lake, REJECTS, rejects, batch.part)
-    made = _publish_documents(lake, pa.concat_tables([documents, gone]), batch.part)
+    made = _publish_documents(lake, told, batch.part)
     kinds = dict(zip(all_rejects["doc_id"].to_pylist(), all_rejects["error_kind"].to_pylist(), strict=True))
     states = dict(zip(documents["uri"].to_pylist(), _states(documents, kinds), strict=True))
     retried = Counter(states[uri] for uri in _retried(lake, storage, batch) if uri in states)
     words = set(kinds.values())
     counted = Counter(state for state in states.values() if state in words)
-    return made + Published(n_rows, Counter(), counted, retried, documents.num_rows - documents["duplicate_of"].null_count)
+    return made + Published(n_rows, Counter(), counted, retried, documents.num_rows - documents["duplicate_of"].null_count, warnings)
 
 
 def _publish_documents(lake: Lake, rows: pa.Table, part: str) -> Published:
-    validate(lake, DOCUMENTS, rows)
     statuses = Counter(rows["status"].to_pylist())
     return Published(Counter({DOCUMENTS.name: _append(lake, DOCUMENTS, rows, part)}), statuses)
 
