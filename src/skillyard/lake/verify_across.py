@@ -102,24 +102,26 @@ def _sums(lake: Lake, table: str, where: pc.Expression | None) -> dict[date, Dec
 
 
 def _check_runs(lake: Lake, findings: Findings) -> None:
-    """Check that each finished run accounts for what it planned, and that its rejects and documents are in the tables."""
+    """Check that each finished run accounts for what it planned, and that its rejects, documents and pages are in the tables."""
     rejects = _counts(lake, "rejects", pc.field("stage") == "answer")
-    documents = _counts(lake, "documents", None)
+    documents, pages = _counts(lake, "documents", None), _counts(lake, "pages", None)
     for run_key, report in _reports(lake):
-        is_skill = "/skill." in run_key
-        parts = ("n_results", "n_rejects", "n_pending") if is_skill else ("n_documents", "n_unchanged", "n_gone", "n_pending")
-        n_ended = sum(report[name] for name in parts)
-        if report["n_planned"] != n_ended or sum(report["pending"].values()) != report["n_pending"]:
-            message = (
-                f"{report['n_planned']} planned, but {' + '.join(f'{report[n]} {n[2:]}' for n in parts)}: keep the folder, report a bug."
-            )
-            findings.add("_runs", "vanished", run_key, message)
-        n_rows, n_said = (rejects if is_skill else documents)[report["run_id"]], report["n_rejects" if is_skill else "n_documents"]
-        if n_rows < n_said:
-            table = "rejects" if is_skill else "documents"
-            findings.add(table, "vanished", run_key, f"{n_said} rows were published, {table} has {n_rows} of this run: publish it again.")
-        if is_skill:
-            _check_frames(lake, findings, run_key, {"items": report["n_planned"], "pending": report["n_pending"]})
+        said = Counter({name: n for name, n in report.items() if isinstance(n, int)})
+        if "/skill." in run_key:
+            ends: tuple[str, ...] = ("n_results", "n_rejects", "n_pending")
+            rows = {"rejects": (rejects, said["n_rejects"])}
+            _check_frames(lake, findings, run_key, {"items": said["n_planned"], "pending": said["n_pending"]})
+        else:
+            ends = ("n_documents", "n_unchanged", "n_gone", "n_pending")
+            rows = {"documents": (documents, said["n_documents"] + said["n_deleted"]), "pages": (pages, said["n_pages"])}
+        n_ended, n_planned = sum(said[name] for name in ends), said["n_planned"] + said["n_members"]
+        if n_ended != n_planned or sum(report["pending"].values()) != said["n_pending"]:
+            words = " + ".join(f"{said[name]} {name[2:]}" for name in ends)
+            findings.add("_runs", "vanished", run_key, f"{n_planned} items, but {words}: keep the folder, report this as a bug.")
+        for table, (counts, n_said) in rows.items():
+            if counts[report["run_id"]] < n_said:
+                message = f"{n_said} rows were published, {table} has {counts[report['run_id']]} of this run: publish it again."
+                findings.add(table, "vanished", run_key, message)
 
 
 def _check_frames(lake: Lake, findings: Findings, run_key: str, frames: Mapping[str, int]) -> None:
