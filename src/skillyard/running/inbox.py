@@ -25,7 +25,7 @@ from skillyard.running.runs import slug
 from skillyard.settings import Settings
 from skillyard.storage import Storage, open_storage
 
-__all__ = ["InboxItem", "IngestPlan", "InboxPreview", "ingest_shards", "load_items", "make_plan", "preview"]
+__all__ = ["InboxItem", "InboxPreview", "IngestPlan", "ingest_shards", "load_items", "make_plan", "preview"]
 
 RUNS = "_runs/ingest_documents"
 
