@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from skillyard.cli.options import AsJson
+from skillyard.cli.options import AsJson, SkillName
 from skillyard.cli.output import print_rows, print_value, say
 from skillyard.settings import Settings
 
@@ -83,3 +83,31 @@ def verify_tables(
         print_rows([asdict(problem) for problem in found.problems], as_json, widths={"key": 90, "message": 400})
     if found.problems:
         raise typer.Exit(1)
+
+
+@app.command("migrate")
+def migrate_results(
+    skill: SkillName,
+    from_major: Annotated[
+        int | None, typer.Option("--from", min=1, help="The version to carry from; the newest older one by default.")
+    ] = None,
+    is_dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what could be carried, and carry nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Carry a skill's results over to the table of its new output schema, wherever an old answer would be one of the new schema too.
+
+    What cannot be carried is listed with the reason and stays pending: the next run of the skill answers it. The old table stays.
+    """
+    from collections import Counter
+
+    from skillyard.running.migrate import migrate
+
+    done = migrate(Settings.from_env(), skill, from_major, is_dry_run)
+    said = "would be carried" if is_dry_run else "carried"
+    counts = f"{done.n_carried} of {done.n_rows} rows {said}, {done.n_there} were there, {done.n_refused} cannot be"
+    say(f"{done.source} to {done.target}: {counts}")
+    if as_json:
+        print_value(done, as_json)
+    elif done.refused:
+        reasons = Counter(done.refused.values())
+        print_rows([{"rows": n, "reason": reason} for reason, n in reasons.most_common()], as_json, widths={"reason": 200})
