@@ -152,3 +152,13 @@ def test_importing_the_package_loads_no_heavy_one() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_rows_that_go_and_come_back_are_read_as_they_were_each_time(local_lake: Lake) -> None:
+    replace_rows(local_lake, TAGS, results(range(3)), "a")
+    times = []
+    for fingerprint in ("cd" * 32, "ab" * 32, "cd" * 32, "ab" * 32):
+        times.append(datetime.now(UTC))
+        mark_stale(local_lake, TAGS, fingerprint)
+    states = [set(read("results/tag-document", ["is_stale"], as_of=at, lake=local_lake.url)["is_stale"].to_pylist()) for at in times]
+    assert states == [{False}, {True}, {False}, {True}]

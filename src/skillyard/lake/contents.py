@@ -93,8 +93,8 @@ def _absorbed(lake: Lake, manifest: Manifest, keys: list[str]) -> set[str]:
 
 
 def _named_at(manifest: Manifest, as_of: datetime) -> list[str]:
-    known = {**manifest.files, **manifest.removed}
-    return [key for key, file in known.items() if file.added_at <= as_of and (file.removed_at is None or as_of < file.removed_at)]
+    known = [*manifest.files.items(), *manifest.removed.items()]
+    return [key for key, file in known if file.added_at <= as_of and (file.removed_at is None or as_of < file.removed_at)]
 
 
 def _check_time(name: str, manifest: Manifest, as_of: datetime) -> None:

@@ -44,18 +44,17 @@ def correct(lake: Lake, table: Table, day: date, values: Values) -> None:
             touched = [key for key, is_touched in zip(keys, pool.map(holds, keys), strict=True) if is_touched]
         if not touched:
             return None
-        added = dict(_corrected_file(lake, table, day, key, values) for key in touched)
-        return superseding(lake, current, touched, added)
+        corrected = [_corrected(table, read_file(lake, key, table.schema, table.partition), values) for key in touched]
+        validate(lake, table, pa.concat_tables(corrected).filter(is_meant))
+        return superseding(lake, current, touched, dict(_new_file(table, day, rows, current) for rows in corrected))
 
     switch(lake, table, decide)
 
 
-def _corrected_file(lake: Lake, table: Table, day: date, key: str, values: Values) -> tuple[str, NewFile]:
-    rows = _corrected(table, read_file(lake, key, table.schema, table.partition), values)
-    validate(lake, table, rows.filter(pc.field(table.key[0]).isin(pa.array(values))))
+def _new_file(table: Table, day: date, rows: pa.Table, current: Manifest) -> tuple[str, NewFile]:
     hashed = row_hash(table, rows)
     data = encode(rows, **{ROW_HASH: hashed})
-    return file_name(table.name, f"{day}", "corrected", data), NewFile(data, rows.num_rows, hashed)
+    return file_name(table.name, f"{day}", "corrected", data, current), NewFile(data, rows.num_rows, hashed)
 
 
 def _corrected(table: Table, rows: pa.Table, values: Values) -> pa.Table:

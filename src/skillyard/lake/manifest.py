@@ -101,9 +101,15 @@ def absorbed_parts(lake: Lake, manifest: Manifest | None, day: str) -> Mapping[s
     return found
 
 
-def file_name(table: str, day: str, label: str, data: bytes) -> str:
-    """Return the key of a file, under a name that no other content has."""
-    return f"{table}/dt={day}/{label}-{hashlib.sha256(data).hexdigest()[:12]}.parquet"
+def file_name(table: str, day: str, label: str, data: bytes, current: Manifest) -> str:
+    """Return the key of a new file: no other content has its name, and no file that was superseded since had it either.
+
+    Rows that go and come back as they were would else meet their own past: whoever still moves the old file away, the new one.
+    """
+    digest = hashlib.sha256(data)
+    while (key := f"{table}/dt={day}/{label}-{digest.hexdigest()[:12]}.parquet") in current.removed:
+        digest.update(f"{current.removed[key].removed_at}".encode())
+    return key
 
 
 def dump(manifest: Manifest) -> bytes:

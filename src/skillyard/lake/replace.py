@@ -69,7 +69,7 @@ def mark_stale(lake: Lake, table: Table, fingerprint: str) -> int:
         rows = rows.set_column(position, rows.schema.field(position), is_stale)
         files: dict[str, NewFile] = {}
         for day, of_day in by_day(table, rows):
-            files |= _new_file(table, day, f"stale-{fingerprint[:12]}", of_day, partial(row_hash, table, of_day))
+            files |= _new_file(table, current, day, f"stale-{fingerprint[:12]}", of_day, partial(row_hash, table, of_day))
         return Change(files, {key: current.files[key] for key in touched})
 
     switch(lake, table, decide)
@@ -91,7 +91,7 @@ def _replacing(
         pieces = [piece for piece in (kept.get(day), days.get(day)) if piece is not None]
         together = _in_schema(pieces, schema)
         n_kept = kept[day].num_rows if day in kept else 0
-        file = _new_file(table, day, part, together, partial(_hash, table, together, n_kept, hashes.get(day)))
+        file = _new_file(table, current, day, part, together, partial(_hash, table, together, n_kept, hashes.get(day)))
         files |= file
         if day in days:
             own |= dict.fromkeys(file, days[day].num_rows)
@@ -110,10 +110,10 @@ def _whole(hashes: Hashes) -> str:
     return add_hashes(of_day.result() for of_day in hashes.values())
 
 
-def _new_file(table: Table, day: date, label: str, rows: pa.Table, hashed: Callable[[], str]) -> dict[str, NewFile]:
+def _new_file(table: Table, current: Manifest, day: date, label: str, rows: pa.Table, hashed: Callable[[], str]) -> dict[str, NewFile]:
     """Return a file under a name of its own; its hash is asked for when its rows are encoded."""
     data = encode_late(rows, lambda: {ROW_HASH: hashed()})
-    return {file_name(table.name, f"{day}", f"part-{label}", data): NewFile(data, rows.num_rows, stored_hash(data))}
+    return {file_name(table.name, f"{day}", f"part-{label}", data, current): NewFile(data, rows.num_rows, stored_hash(data))}
 
 
 def _in_schema(pieces: list[pa.Table], schema: pa.Schema) -> pa.Table:

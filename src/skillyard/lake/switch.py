@@ -35,6 +35,8 @@ class Change:
     part: tuple[str, Part] | None = None
     parts_absorbed: Mapping[str, str] = field(default_factory=dict)
     """Appended tables: the row hashes of those removed files that a publish may be tried again for, by key."""
+    forgotten: frozenset[str] = frozenset()
+    """Superseded files that may be deleted now."""
 
 
 def switch(lake: Lake, table: Table, decide: Callable[[Manifest], Change | None]) -> Manifest:
@@ -91,16 +93,19 @@ def _apply(lake: Lake, table: Table, current: Manifest, change: Change) -> Manif
     times = (datetime.now(UTC), current.switched_at + TICK, *(file.added_at + TICK for file in change.removed.values()))
     at = max(times)
     kept = {key: file for key, file in current.files.items() if key not in change.removed}
+    forgotten = [file.removed_at for key, file in current.removed.items() if key in change.forgotten and file.removed_at]
     return replace(
         current,
         schema=merged_schema(table, current),
         files=kept | {key: File(new.n_rows, new.row_hash, at) for key, new in change.added.items()},
-        removed=dict(current.removed) | {key: replace(file, removed_at=at) for key, file in change.removed.items()},
+        removed={key: file for key, file in current.removed.items() if key not in change.forgotten}
+        | {key: replace(file, removed_at=at) for key, file in change.removed.items()},
         absorbed=dict(current.absorbed) | _note_absorbed(lake, table.name, current, change.parts_absorbed),
         parts=dict(current.parts) | dict([change.part] if change.part else []),
         staged=tuple(sorted(change.added)),
         superseded=tuple(sorted(change.removed)),
         switched_at=at,
+        kept_since=max([current.kept_since, *forgotten]),
     )
 
 
