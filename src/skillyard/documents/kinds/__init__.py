@@ -14,7 +14,7 @@ from skillyard.documents.kinds.msg import read_msg
 from skillyard.documents.kinds.pdf import read_pdf
 from skillyard.documents.kinds.pptx import read_pptx
 from skillyard.documents.kinds.tar import read_tar
-from skillyard.documents.kinds.text import read_csv, read_text
+from skillyard.documents.kinds.text import read_csv, read_md, read_text
 from skillyard.documents.kinds.xlsx import read_xlsx
 from skillyard.documents.kinds.zip import read_zip
 
@@ -31,7 +31,7 @@ READERS: dict[str, Reader] = {
     "eml": read_eml,
     "msg": read_msg,
     "csv": read_csv,
-    "md": read_text,
+    "md": read_md,
     "txt": read_text,
     "image": read_image,
     "zip": read_zip,

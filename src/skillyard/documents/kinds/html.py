@@ -1,12 +1,15 @@
 """HTML: its main text by trafilatura, its tables by markitdown where trafilatura loses their rows."""
 
 import re
+from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
 
-from skillyard.documents.decoding import decode
-from skillyard.documents.kinds.content import Content, ReadOptions, plain_pages
+from skillyard.documents.decoding import clean, decode
+from skillyard.documents.kinds.content import Content, PageContent, ReadOptions
+from skillyard.documents.kinds.markdown import markdown_page
 from skillyard.documents.kinds.office import plain_markdown
+from skillyard.documents.result import Grid, Heading
 
 CHARSET = re.compile(rb"""<meta[^>]{0,200}charset\s*=\s*["']?([\w-]{3,40})""", re.I)
 HEAD_BYTES = 4096
@@ -20,14 +23,40 @@ def read_html(data: bytes, options: ReadOptions) -> Content:
 
     html = decode_html(data)
     found: Any = bare_extraction(html, fast=True, include_tables=True, include_comments=False, with_metadata=True)
-    text = (found.text or "") if found else ""
-    title = found.title if found else None
-    if not text.strip():
-        return Content(plain_pages([_by_markitdown(html)], "markitdown"), title=title)
-    lost = _lost_tables(html, text) if "<table" in html.lower() else []
-    if not lost:
-        return Content(plain_pages([text], "trafilatura"), title=title)
-    return Content(plain_pages(["\n\n".join([text, *map(_by_markitdown, lost)])], "trafilatura, markitdown"), title=title)
+    text = clean(found.text or "") if found else ""
+    title, metadata = (found.title, _stated(found)) if found else (None, {})
+    if not text:
+        return Content((markdown_page(_by_markitdown(html), "markitdown"),), title=title, metadata=metadata)
+    tables = list(_data_tables(html)) if "<table" in html.lower() else []
+    lines = {_squeeze(line) for line in text.splitlines()}
+    lost = [_by_markitdown(source) for grid, source in tables if _is_lost(grid, lines)]
+    page = PageContent(
+        clean("\n\n".join([text, *lost])),
+        "trafilatura, markitdown" if lost else "trafilatura",
+        headings=tuple(_headings(found.body, text)),
+        tables=tuple(grid for grid, _ in tables),
+    )
+    return Content((page,), title=title, metadata=metadata)
+
+
+def _stated(found: Any) -> dict[str, str]:
+    """Return what the page says of itself."""
+    named = {"author": found.author, "created": found.date, "description": found.description, "site": found.sitename}
+    return {name: str(value) for name, value in named.items() if value}
+
+
+def _headings(body: Any, text: str) -> Iterator[Heading]:
+    """Yield the headings of the main text, each where its line begins."""
+    starts = [0, *(found.end() for found in re.finditer("\n", text))]
+    lines = iter(zip(starts, text.split("\n"), strict=True))
+    for head in body.iter("head") if body is not None else ():
+        title = " ".join("".join(head.itertext()).split())
+        at = next((start for start, line in lines if " ".join(line.split()) == title), None) if title else 0
+        if at is None:
+            return
+        if title:
+            level = str(head.get("rend") or "h2")[1:]
+            yield Heading(int(level) if level.isdecimal() else 2, title, at)
 
 
 def decode_html(data: bytes) -> str:
@@ -51,23 +80,24 @@ def _by_markitdown(html: str) -> str:
     )
 
 
-def _lost_tables(html: str, text: str) -> list[str]:
-    """Return the innermost data tables, outside navigation, of whose rows the text keeps too few as lines."""
+def _data_tables(html: str) -> Iterator[tuple[Grid, str]]:
+    """Yield the innermost tables of data, outside navigation, as rows and as HTML."""
     from lxml import html as lxml_html  # type: ignore[import-untyped]
 
-    lines = {_squeeze(line) for line in text.splitlines()}
-    lost = []
-    for table in lxml_html.document_fromstring(html.encode("utf-8", "replace"), parser=lxml_html.HTMLParser(encoding="utf-8")).iter(
-        "table"
-    ):
-        rows = [[_squeeze(cell.text_content()) for cell in row.iter("td", "th")] for row in table.iter("tr")]
-        rows = [row for row in rows if sum(map(bool, row)) >= 2]
+    document = lxml_html.document_fromstring(html.encode("utf-8", "replace"), parser=lxml_html.HTMLParser(encoding="utf-8"))
+    for table in document.iter("table"):
+        rows = [tuple(clean(" ".join(cell.text_content().split())) for cell in row.iter("td", "th")) for row in table.iter("tr")]
         is_layout = table.get("role") == "presentation" or next(table.iterdescendants("table"), None) is not None
-        if len(rows) < 2 or is_layout or any(above.tag in ("nav", "footer", "aside") for above in table.iterancestors()):
+        if is_layout or sum(sum(map(bool, row)) >= 2 for row in rows) < 2:
             continue
-        if sum("".join(row) in lines for row in rows) < len(rows) * KEPT_SHARE:
-            lost.append(lxml_html.tostring(table, encoding="unicode", with_tail=False))
-    return lost
+        if not any(above.tag in ("nav", "footer", "aside") for above in table.iterancestors()):
+            yield tuple(row for row in rows if any(row)), lxml_html.tostring(table, encoding="unicode", with_tail=False)
+
+
+def _is_lost(grid: Grid, lines: set[str]) -> bool:
+    """Return whether too few of a table's rows stand as lines in the text."""
+    rows = ["".join(map(_squeeze, row)) for row in grid if sum(map(bool, row)) >= 2]
+    return sum(row in lines for row in rows) < len(rows) * KEPT_SHARE
 
 
 def _squeeze(text: str) -> str:

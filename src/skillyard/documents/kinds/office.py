@@ -2,12 +2,25 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from io import BytesIO
+from xml.etree.ElementTree import ParseError, fromstring
+from zipfile import ZipFile
 
 from skillyard.documents.archive import check_archive
 from skillyard.documents.kinds.content import Content
 from skillyard.documents.result import Refused
 
+PROPERTIES = {
+    "docProps/core.xml": {
+        **{name: name for name in ("title", "subject", "keywords", "description", "category", "created", "modified", "language")},
+        "creator": "author",
+        "lastModifiedBy": "modified_by",
+    },
+    "docProps/app.xml": {"Application": "producer", "Company": "company"},
+}
+"""What is kept of a document's properties, and under which name."""
 IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
 ESCAPED = re.compile(r"\\([^\w\s|])")
 
@@ -18,18 +31,32 @@ def read_office(data: bytes, *readers: Callable[[bytes], Content]) -> Content:
     A fallback that finds no text where another reader failed has failed too: some libraries take damage for emptiness.
     """
     check_archive(data)
+    stated = _stated(data)
     failures: list[str] = []
     for reader in readers:
         try:
             content = reader(data)
             if not failures or any(page.text.strip() for page in content.pages):
-                return content
+                return replace(content, title=stated.pop("title", None), metadata=stated)
             failures.append(f"{content.parser} finds no text")
         except (MemoryError, ImportError):
             raise
         except Exception as error:
             failures.append(f"{type(error).__name__}: {error}".splitlines()[0][:200])
     raise Refused("corrupt", "; ".join(failures))
+
+
+def _stated(data: bytes) -> dict[str, str]:
+    """Return what a document says of itself: title, author, subject, dates …"""
+    found: dict[str, str] = {}
+    with ZipFile(BytesIO(data)) as archive:
+        for part, words in PROPERTIES.items():
+            with suppress(KeyError, ParseError):
+                for element in fromstring(archive.read(part)):
+                    word = words.get(element.tag.rpartition("}")[2])
+                    if word and element.text and element.text.strip():
+                        found[word] = element.text.strip()
+    return found
 
 
 def by_kreuzberg(data: bytes, mime_type: str) -> tuple[str, dict[str, object]]:

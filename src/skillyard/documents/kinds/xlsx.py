@@ -1,21 +1,21 @@
 """XLSX, by kreuzberg: one page a sheet."""
 
-from skillyard.documents.kinds.content import Content, ReadOptions, plain_pages
+from skillyard.documents.kinds.content import Content, ReadOptions
+from skillyard.documents.kinds.markdown import markdown_pages
 from skillyard.documents.kinds.office import by_kreuzberg, by_markitdown, read_office
 from skillyard.documents.sniff import MIME_TYPES
 
 
 def read_xlsx(data: bytes, options: ReadOptions) -> Content:
     """Return each sheet as a Markdown table below its name."""
-    return read_office(data, _by_kreuzberg, lambda d: Content(plain_pages([by_markitdown(d, ".xlsx")], "markitdown")))
+    return read_office(data, _by_kreuzberg, lambda d: Content(markdown_pages([by_markitdown(d, ".xlsx")], "markitdown")))
 
 
 def _by_kreuzberg(data: bytes) -> Content:
     text, metadata = by_kreuzberg(data, MIME_TYPES["xlsx"])
     names = metadata.get("sheet_names")
-    title = metadata.get("title")
     sheets = split_sheets(text, [str(name) for name in names] if isinstance(names, list) else [])
-    return Content(plain_pages(sheets, "kreuzberg"), title=str(title) if title else None)
+    return Content(markdown_pages(sheets, "kreuzberg"))
 
 
 def split_sheets(text: str, names: list[str]) -> tuple[str, ...]:
