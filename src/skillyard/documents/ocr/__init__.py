@@ -26,6 +26,8 @@ SURE = 0.85
 FOREIGN = 0.65
 """Of tesseract: below it, the script that it detects is believed, and at once if it is as sure of it as ``SCRIPT_SURE``."""
 SCRIPT_SURE = 2.0
+SCRIPT_LIKELY = 1.0
+"""Thai pages have 1.4 and more; noise is detected as Bengali with 0.4 to 0.6."""
 RAPID_SURE = 0.8
 """Of rapidocr: pages that it can read have 0.94 and more, upside down 0.75."""
 MIN_LETTER_SHARE = 0.5
@@ -64,7 +66,7 @@ def _by_tesseract_first(picture: "Image", hint: str | None, installed: frozenset
     reading = tesseract.read(picture, language)
     if reading.confidence >= SURE:
         return _in_its_language(picture, language, installed, reading)
-    return _by_script(picture, language, installed, reading)
+    return _by_script(picture, language, installed, reading) if reading.text else reading
 
 
 def _in_its_language(picture: "Image", language: str, installed: frozenset[str], reading: Reading) -> Reading:
@@ -89,8 +91,8 @@ def _by_script(picture: "Image", language: str, installed: frozenset[str], readi
             return tesseract.read(picture, "+".join(own))
         if found.script not in RAPID_SCRIPTS and found.script_confidence >= SCRIPT_SURE:
             return None
-    better = _sure_rapidocr(picture) if reading.text else None
-    return better or (None if is_foreign else reading)
+        is_foreign = found.script_confidence >= SCRIPT_LIKELY
+    return _sure_rapidocr(picture) or (None if is_foreign else reading)
 
 
 def _first_language(hint: str | None, installed: frozenset[str]) -> str | None:

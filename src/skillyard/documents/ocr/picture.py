@@ -33,7 +33,6 @@ def _to_grey(picture: "Image") -> "Image":
     import numpy
     from PIL import Image
 
-    values = numpy.asarray(picture, numpy.float32)
-    darkest = values.min()
-    values -= darkest
+    values = numpy.array(picture, numpy.float32)
+    values -= values.min()
     return Image.fromarray((values * (255 / max(float(values.max()), 1e-9))).astype(numpy.uint8))
