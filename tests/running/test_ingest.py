@@ -11,14 +11,14 @@ import pytest
 
 from skillyard.errors import ConfigError, CountMismatch, InboxError, LakeNotWritable
 from skillyard.lake.lake import Lake
-from skillyard.lake.read import read
 from skillyard.running.inbox_look import InboxItem
 from skillyard.running.inbox_shards import cut
-from skillyard.running.ingest import IngestReport, IngestRequest, discover, ingest_shards, parse_shard, publish_documents
+from skillyard.running.ingest import IngestRequest, discover, ingest_shards, parse_shard, publish_documents
 from skillyard.running.parsing import outcome_key
 from skillyard.settings import Settings
 from tests.documents import made
 from tests.documents.made import GERMAN, TEXT
+from tests.running.ingesting import fill, ingest, rows, tables
 from tests.s3_server import S3Server
 
 MIXED = {
@@ -33,30 +33,6 @@ MIXED = {
     "bad/locked twin.pdf": made.pdf(TEXT, password="secret"),
     "bad/tool.exe": b"MZ\x90\x00\x03" + bytes(64),
 }
-
-
-def fill(settings: Settings, files: dict[str, bytes]) -> Path:
-    inbox = Path(settings.inbox.removeprefix("file://"))
-    for name, data in files.items():
-        (inbox / name).parent.mkdir(parents=True, exist_ok=True)
-        (inbox / name).write_bytes(data)
-    return inbox
-
-
-def ingest(settings: Settings, run_id: str, n_shards: int = 8, **asked: object) -> IngestReport:
-    plan = discover(settings, run_id, IngestRequest(**asked), n_shards=n_shards)  # type: ignore[arg-type]
-    for shard in ingest_shards(settings, plan.run_key):
-        parse_shard(settings, shard, n_workers=1)
-    return publish_documents(settings, plan.run_key)
-
-
-def rows(settings: Settings, table: str) -> list[dict]:
-    return read(Lake(settings.lake), table).to_pylist()
-
-
-def tables(settings: Settings) -> dict[str, bytes]:
-    lake = Path(settings.lake.removeprefix("file://"))
-    return {str(p): p.read_bytes() for name in ("documents", "pages", "rejects") for p in (lake / name).rglob("*") if p.is_file()}
 
 
 def test_a_mixed_inbox_ends_in_documents_pages_and_rejects(settings: Settings):
