@@ -1,6 +1,7 @@
 """HTML: its main text by trafilatura, its tables by markitdown where trafilatura loses their rows."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from io import BytesIO
 from typing import Any
@@ -27,13 +28,14 @@ def read_html(data: bytes, options: ReadOptions) -> Content:
     title, metadata = (found.title, _stated(found)) if found else (None, {})
     if not text:
         return Content((markdown_page(_by_markitdown(html), "markitdown"),), title=title, metadata=metadata)
-    tables = list(_data_tables(html)) if "<table" in html.lower() else []
+    document = _tree(html)
+    tables = list(_data_tables(document))
     lines = {_squeeze(line) for line in text.splitlines()}
     lost = [_by_markitdown(source) for grid, source in tables if _is_lost(grid, lines)]
     page = PageContent(
         clean("\n\n".join([text, *lost])),
         "trafilatura, markitdown" if lost else "trafilatura",
-        headings=tuple(_headings(found.body, text)),
+        headings=tuple(_headings(document, text)),
         tables=tuple(grid for grid, _ in tables),
     )
     return Content((page,), title=title, metadata=metadata)
@@ -45,18 +47,20 @@ def _stated(found: Any) -> dict[str, str]:
     return {name: str(value) for name, value in named.items() if value}
 
 
-def _headings(body: Any, text: str) -> Iterator[Heading]:
-    """Yield the headings of the main text, each where its line begins."""
-    starts = [0, *(found.end() for found in re.finditer("\n", text))]
-    lines = iter(zip(starts, text.split("\n"), strict=True))
-    for head in body.iter("head") if body is not None else ():
-        title = " ".join("".join(head.itertext()).split())
-        at = next((start for start, line in lines if " ".join(line.split()) == title), None) if title else 0
-        if at is None:
-            return
-        if title:
-            level = str(head.get("rend") or "h2")[1:]
-            yield Heading(int(level) if level.isdecimal() else 2, title, at)
+def _headings(document: Any, text: str) -> Iterator[Heading]:
+    """Yield the headings of the page that stand as lines in its main text, in their order, each where its line begins."""
+    lines: dict[str, list[int]] = {}
+    at, last = 0, -1
+    for line in text.split("\n"):
+        lines.setdefault(_squeeze(line), []).append(at)
+        at += len(line) + 1
+    for element in document.iter("h1", "h2", "h3", "h4", "h5", "h6"):
+        title = clean(" ".join(element.text_content().split()))
+        starts = lines.get(_squeeze(title) or title, [])
+        following = bisect_right(starts, last)
+        if title and following < len(starts):
+            last = starts[following]
+            yield Heading(int(element.tag[1]), title, last)
 
 
 def decode_html(data: bytes) -> str:
@@ -80,18 +84,23 @@ def _by_markitdown(html: str) -> str:
     )
 
 
-def _data_tables(html: str) -> Iterator[tuple[Grid, str]]:
-    """Yield the innermost tables of data, outside navigation, as rows and as HTML."""
+def _tree(html: str) -> Any:
     from lxml import html as lxml_html  # type: ignore[import-untyped]
 
-    document = lxml_html.document_fromstring(html.encode("utf-8", "replace"), parser=lxml_html.HTMLParser(encoding="utf-8"))
+    return lxml_html.document_fromstring(html.encode("utf-8", "replace"), parser=lxml_html.HTMLParser(encoding="utf-8"))
+
+
+def _data_tables(document: Any) -> Iterator[tuple[Grid, str]]:
+    """Yield the innermost tables of data, outside navigation, as rows and as HTML."""
+    from lxml.etree import tostring  # type: ignore[import-untyped]
+
     for table in document.iter("table"):
         rows = [tuple(clean(" ".join(cell.text_content().split())) for cell in row.iter("td", "th")) for row in table.iter("tr")]
         is_layout = table.get("role") == "presentation" or next(table.iterdescendants("table"), None) is not None
         if is_layout or sum(sum(map(bool, row)) >= 2 for row in rows) < 2:
             continue
         if not any(above.tag in ("nav", "footer", "aside") for above in table.iterancestors()):
-            yield tuple(row for row in rows if any(row)), lxml_html.tostring(table, encoding="unicode", with_tail=False)
+            yield tuple(row for row in rows if any(row)), tostring(table, encoding="unicode", with_tail=False, method="html")
 
 
 def _is_lost(grid: Grid, lines: set[str]) -> bool:
