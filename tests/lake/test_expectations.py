@@ -7,7 +7,10 @@ import pytest
 from skillyard.lake.expectations import skill_suite
 from skillyard.lake.results import results_table, to_results
 from skillyard.lake.validate import check
+from skillyard.running.runs import results_of, suite_of
+from skillyard.skills import Catalogue
 from skillyard.skills.expectations import ARGUMENTS
+from tests.conftest import ROOT
 from tests.lake.rows import results
 
 COLOURS = ["red", "green"]
@@ -140,3 +143,18 @@ def test_every_rule_that_a_skill_may_write_is_one_of_great_expectations_with_the
     for name, (required, optional) in ARGUMENTS.items():
         fields = getattr(gx.expectations, "".join(word.capitalize() for word in name.split("_"))).__fields__
         assert set(required + optional) <= set(fields), name
+
+
+def test_an_invoice_that_is_due_before_it_is_issued_is_told() -> None:
+    skill = Catalogue(ROOT / "include").load("extract-invoice")
+    table, suite = results_of(skill), suite_of(skill)
+    days = {"issued_on": "2026-11-20", "due_on": "2026-12-20"}
+    row = results(range(1)).drop_columns(["tags", "total"]).to_pylist()[0]
+    row |= dict.fromkeys(skill.output_schema["properties"]) | {"lines": [{"description": "x", "amount": "1"}]}
+
+    def broken(**changes: str | None) -> list[tuple[str, str, int]]:
+        rows = to_results(table, [row | days, row | {"item_id": "other"} | days | changes])
+        return [(o.columns, o.severity, o.n_unexpected) for o in check(table, rows, suite) if not o.has_passed]
+
+    assert broken(due_on=None) == []
+    assert broken(due_on="2026-11-19") == [("due_on, issued_on", "warn", 1)]

@@ -33,6 +33,7 @@ from skillyard.lake.trends import TRACKED, TRENDS, Finding, Profile, compare, pr
 
 N_SAMPLES = 5
 SHOWN_CHARS = 80
+QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 def validate(lake: Lake, table: Table, rows: pa.Table) -> list[Outcome]:
@@ -163,8 +164,8 @@ def _check_frame(gx: Any, table: Table, rows: pa.Table, frame: str, expectations
     """Check the columns below one list, or those of the table itself. Only columns that a rule mentions are made pandas columns."""
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
-    conditions = {word for one in expectations for word in re.findall(r"\w+", one.kwargs.get("row_condition", ""))}
-    wanted = dict.fromkeys([*table.key, *(c for one in expectations for c in one.columns), *sorted(conditions & set(rows.column_names))])
+    asked = {word for one in expectations for word in re.findall(r"\w+", QUOTED.sub("", one.kwargs.get("row_condition", "")))}
+    wanted = dict.fromkeys([*table.key, *(c for one in expectations for c in one.columns), *sorted(asked & set(rows.column_names))])
     flat = flatten(rows, frame, wanted)
     if flat.num_rows == 0:
         return [_passed(one) for one in expectations]
