@@ -100,5 +100,9 @@ class CountMismatch(SkillyardError, Terminal):
     """planned is not results + rejects + pending: something vanished or was doubled."""
 
 
+class LakeUnsound(SkillyardError, Terminal):
+    """The check of the lake found rows lost, doubled or damaged, or objects that are no part of a table."""
+
+
 class AirflowFailed(SkillyardError, Terminal):
     """The local Airflow could not start, or something that ran in it failed."""

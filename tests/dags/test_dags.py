@@ -164,3 +164,11 @@ def test_what_follows_the_audits_runs_whatever_became_of_them_and_finish_says_so
     }
     assert {tasks[name]["rule"] for name in ("audit", "recalibrate", "measure", "flag")} == {"all_done"}
     assert tasks["finish"]["rule"] == "none_failed" and tasks["finish"]["upstream"] == ["audit", "flag", "measure", "recalibrate"]
+
+
+def test_every_step_of_a_night_of_maintenance_runs_and_finish_says_whether_one_failed(loaded: dict[str, Any]) -> None:
+    tasks = loaded["dags"]["lake_maintenance"]["tasks"]
+    steps = ["evict", "compact", "tidy", "verify"]
+    assert [tasks[name]["upstream"] for name in steps] == [[], ["evict"], ["compact"], ["tidy"]]
+    assert {tasks[name]["rule"] for name in steps[1:]} == {"all_done"}
+    assert tasks["finish"]["upstream"] == sorted(steps) and tasks["finish"]["rule"] == "all_success"

@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from skillyard.cli import app
 from skillyard.errors import ConfigError, PublishConflict
 from skillyard.lake import compact as compaction
 from skillyard.lake import merge as merging
@@ -311,6 +313,17 @@ def test_debris_of_dead_writers_goes_after_a_day(lake: Lake) -> None:
     assert tidy(lake, datetime.now(UTC) + GRACE + timedelta(days=1)).n_debris == 1
     publish_pages(lake)
     assert read(lake, PAGES).num_rows == 12
+
+
+def test_the_command_says_what_it_would_do_and_does_it(local_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_pages(local_lake)
+    publish_results(local_lake)
+    monkeypatch.setenv("SKILLYARD_LAKE", local_lake.url)
+    planned = CliRunner().invoke(app, ["lake", "compact", "results/tag-document", "--dry-run", "--json"])
+    assert [(row["table"], row["n_files"]) for row in json.loads(planned.stdout)] == [(TAGS.name, 3)]
+    done = CliRunner().invoke(app, ["lake", "compact", "--json"])
+    assert [(row["table"], row["n_rows"]) for row in json.loads(done.stdout)] == [("pages", 12), (TAGS.name, 14)]
+    assert plan_merges(local_lake) == []
 
 
 texts = st.one_of(st.none(), st.text(max_size=6))

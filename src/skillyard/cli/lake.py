@@ -1,5 +1,6 @@
 """The output tables."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -57,6 +58,33 @@ def show_table(
                 break
         say(f"{found.name}, schema version {found.version}: {sum(batch.num_rows for batch in scan(lake, table, columns=[]))} rows")
         print_rows(shown, as_json)
+
+
+@app.command("compact")
+def compact_tables(
+    table: Annotated[str | None, typer.Argument(help="One table; by default all of them.")] = None,
+    is_dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be merged, and change nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Merge the small files of days that are over into files of about 256 MB, sorted. The nightly DAG lake_maintenance does the same.
+
+    Readers and writers go on meanwhile; interrupted, it goes on where it was. Superseded files move to _superseded/ for 7 days.
+    """
+    from skillyard.lake.compact import merge_day, plan_merges
+    from skillyard.lake.lake import Lake
+
+    lake = Lake(Settings.from_env().lake)
+    merges = plan_merges(lake, [table] if table else None)
+    rows = [{"table": m.table, "day": m.day, "n_files": len(m.keys), "size_bytes": m.size_bytes} for m in merges]
+    if not is_dry_run:
+        for number, merge in enumerate(merges):
+            done = merge_day(lake, merge)
+            rows[number] = asdict(done)
+            outcome = (
+                f"{done.n_rows} rows, {done.size_bytes / 1e6:.1f} MB" if done.size_bytes else "others changed it: left for the next time"
+            )
+            say(f"{number + 1}/{len(merges)}  {merge.table} {merge.day}: {len(merge.keys)} files, {outcome}")
+    print_rows(rows, as_json)
 
 
 @app.command("verify")

@@ -52,6 +52,7 @@ def table_names(lake: Lake) -> list[str]:
 
 def all_contents(lake: Lake, name: str) -> Contents:
     """Return the same with the objects in a table's folder, and which of them are no part of it."""
+    name = _newest_version(lake, name)
     listed = _list(lake, name)
     found = find_contents(lake, name)
     if name.startswith("results/"):
