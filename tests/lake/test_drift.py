@@ -55,6 +55,15 @@ def test_a_column_that_came_later_is_null_in_older_files(lake: Lake) -> None:
     assert read(lake, "results/tag-document").sort_by("item_id")["mood"].to_pylist() == [None, None, "good"]
 
 
+def test_a_column_that_the_skill_dropped_is_null_in_newer_rows(lake: Lake) -> None:
+    replace_rows(lake, TAGS, results(range(2)), "a")
+    less = results_table("tag-document", 1, {"properties": {"total": OUTPUT["properties"]["total"]}})  # type: ignore[index]
+    rows = results(range(2, 3)).drop_columns(["tags"])
+    replace_rows(lake, less, rows, "b")
+    replace_rows(lake, less, rows.slice(0, 1), "c")
+    assert read(lake, "results/tag-document").sort_by("item_id")["tags"].to_pylist() == [["billing"], ["billing"], None]
+
+
 def test_a_type_that_changes_within_a_version_is_refused_before_it_is_written(lake: Lake) -> None:
     replace_rows(lake, TAGS, results(range(2)), "a")
     labels = {"type": "array", "items": {"type": "string", "enum": ["billing"]}}

@@ -119,7 +119,8 @@ def _new_file(table: Table, current: Manifest, day: date, label: str, rows: pa.T
 def _in_schema(pieces: list[pa.Table], schema: pa.Schema) -> pa.Table:
     if len(pieces) == 1 and pieces[0].schema.equals(schema):
         return pieces[0].replace_schema_metadata(schema.metadata)
-    together = pa.concat_tables(pieces, promote_options="default").select(schema.names).cast(schema)
+    # The empty one brings the columns that the skill's schema has no more, and the table still has.
+    together = pa.concat_tables([schema.empty_table(), *pieces], promote_options="default").select(schema.names).cast(schema)
     return together.unify_dictionaries()
 
 
