@@ -90,8 +90,8 @@ def _free_port() -> int:
     return port
 
 
-def _await(endpoint: str, process: subprocess.Popen[bytes], timeout_s: float = START_S) -> None:
-    deadline = time.monotonic() + timeout_s
+def _await(endpoint: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with urlopen(f"{endpoint}/moto-api/data.json", timeout=2) as answer:
@@ -99,4 +99,4 @@ def _await(endpoint: str, process: subprocess.Popen[bytes], timeout_s: float = S
                 return
         except (URLError, ConnectionError, TimeoutError):
             time.sleep(0.1)
-    raise RuntimeError(f"moto_server did not answer at {endpoint} within {timeout_s} s (exit code {process.poll()}).")
+    raise RuntimeError(f"moto_server did not answer at {endpoint} within {START_S} s (exit code {process.poll()}).")
