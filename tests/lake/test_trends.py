@@ -155,6 +155,21 @@ def test_a_blocked_run_is_no_measure_for_the_next_and_can_be_accepted(lake: Lake
     assert publish(lake, "day-11", 95, BLOCKING) == []
 
 
+def test_a_run_without_any_result_is_heard(local_lake: Lake) -> None:
+    publish_past(local_lake)
+    validation = Validation(local_lake, "day-9")
+    validation.add(TAGS, results(range(0)), SUITE, {"reject_share": (200, 200)})
+    assert [outcome.expectation for outcome in validation.close()] == ["row_count", "reject_share"]
+    assert "0 rows of the run" in local_lake.storage.get("_quality/results.tag-document.v1.html").decode()
+
+
+def test_a_run_that_had_nothing_to_do_is_no_run_to_compare_with(local_lake: Lake) -> None:
+    validation = Validation(local_lake, "day-0")
+    validation.add(TAGS, results(range(0)), SUITE, {"reject_share": (0, 0)})
+    assert validation.close() == []
+    assert list(local_lake.storage.list()) == []
+
+
 def test_only_a_run_that_is_known_can_be_accepted(local_lake: Lake) -> None:
     publish_past(local_lake)
     with pytest.raises(UnknownName, match="day-0, day-1"):

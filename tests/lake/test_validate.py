@@ -40,7 +40,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("quality_daily", {"retained_lower": 1.2, "target": -1.0, "n_audited_today": 50}),
     ("red_flags", {"flag": "Oh no", "message": "", "numbers": ""}),
     ("cost_daily", {"n_calls": -1, "cost_usd": "-0.000000000001", "tier": "cheap"}),
-    ("results", {"tier": "cheap", "route_score": 1.5, "n_attempts": -1, "cost_usd": "-1", "model": "", "page_no": 0}),
+    ("results", {"tier": "cheap", "route_score": 1.5, "n_attempts": -1, "cost_usd": "-1", "model": "", "page_no": 0, "chunk_no": 0}),
 ]
 
 
