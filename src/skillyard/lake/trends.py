@@ -26,7 +26,7 @@ MIN_ROWS = 100
 ROWS_KEPT = 0.5
 """A run of fewer than this part of the median run's rows is a drop."""
 PSI_BOUND = 0.25
-"""Source: https://doi.org/10.3390/risks7020053 (population stability index: above 0.25 a population has changed)."""
+"""Source: https://scholarworks.wmich.edu/dissertations/3208 (the population stability index and its rule: above 0.25 it has changed)."""
 PSI_CHANCE = 3.719
 """Normal quantile of one in 10,000: what sampling alone reaches that rarely is no shift."""
 RARE = 0.01
@@ -117,7 +117,7 @@ def stability_index(counts: Mapping[str, int], expected: Mapping[str, int]) -> t
     """Return the population stability index of two samples and the number of its cells.
 
     Rare labels are one cell, and half an observation is added to each, so that an empty one counts little and not without end.
-    Source: https://doi.org/10.3390/risks7020053 (sum over the cells of (p - q) ln(p / q)).
+    Source: https://scholarworks.wmich.edu/dissertations/3208 (the sum over the cells of (p - q) ln(p / q)).
     """
     n_expected = sum(expected.values())
     common = [label for label, n in expected.items() if n >= RARE * n_expected]
@@ -185,7 +185,7 @@ def _moved(counts: Mapping[str, int], expected: Mapping[str, int]) -> str:
 def _chi_squared(freedom: int) -> float:
     """Return the quantile that chance exceeds once in 10,000.
 
-    Source: https://doi.org/10.1073/pnas.17.12.684 (Wilson and Hilferty); that the index of equal populations is so distributed:
+    Source: https://doi.org/10.1073/pnas.17.12.684 (Wilson and Hilferty). That the index of equal populations is so distributed:
     https://scholarworks.wmich.edu/dissertations/3208 (Yurdakul).
     """
     if freedom < 1:
