@@ -29,6 +29,13 @@ from tests.documents.made import TEXT
         (b"# Rules\n\n<div>not a page</div>\n", "rules.md", "md"),
         (b"<p>A piece of a page</p>", "piece.html", "html"),
         (b"a;b\n1;2\n", "t.CSV", "csv"),
+        (b"# Rules\n\nOpen at **nine**.\n\n## Prices\n\nNone.\n", "rules", "md"),
+        (b"# a comment of a script\necho harbour\n", "script", "txt"),
+        (b"item;price\nrope;12,50\nboat;9,00\n", "export.dat", "csv"),
+        (b"Rope, boat\nand pier, all\nin one, place\nof ours.\n", "poem", "txt"),
+        (made.archive({"a.txt": "hello"}), "a.docx", "zip"),
+        (made.archive({"report.docx": made.docx(TEXT)}), "a.docx", "zip"),
+        (made.msg("Boats", TEXT, {}), "boats.eml", "msg"),
     ],
 )
 def test_the_kind_follows_the_content(data: bytes, name: str, kind: str):

