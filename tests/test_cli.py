@@ -29,17 +29,8 @@ COMMANDS = [
     *("router train", "router replay", "router show", "router promote", "router rollback"),
     *("quality audit", "quality report", "quality checks", "quality accept"),
     *("cost report", "cost flags", "cost plan", "cost endpoints", "cost reconcile"),
-    *(
-        "cache stats",
-        "cache clear",
-        "lake tables",
-        "lake show",
-        "lake migrate",
-        "airflow up",
-        "airflow down",
-        "airflow setup",
-        "airflow demo",
-    ),
+    *("cache stats", "cache clear", "airflow up", "airflow down", "airflow setup", "airflow demo"),
+    *("lake tables", "lake show", "lake migrate", "lake iceberg"),
 ]
 
 

@@ -31,6 +31,8 @@ class Settings:
     """The file that lists the skills which follow new documents by themselves."""
     audit_sample: int = AUDIT_SAMPLE
     """Results of a skill that its nightly audit draws; 0: no nightly audits."""
+    iceberg: str | None = None
+    """SQLAlchemy URL of an Iceberg catalog that follows the lake's tables; None: there is none."""
     passwords: Path | None = None
     """A text file of passwords, one a line, that are tried on encrypted documents. What is in it stays in memory."""
 
@@ -42,18 +44,17 @@ class Settings:
         include = Path(env.get("SKILLYARD_INCLUDE") or home / "include").resolve()
         own = home / ".skillyard"
         state = env.get("SKILLYARD_STATE") or f"sqlite:///{own / 'state.db'}"
-        if "://" not in state:
-            raise ConfigError(f"SKILLYARD_STATE is {state!r}: it has to be a SQLAlchemy URL such as sqlite:////path/state.db.")
         return cls(
             home=home,
             include=include,
             lake=as_url(env.get("SKILLYARD_LAKE") or str(own / "lake")),
             inbox=as_url(env.get("SKILLYARD_INBOX") or str(home / "samples" / "inbox")),
             profile=env.get("SKILLYARD_PROFILE") or "embedded",
-            state=state,
+            state=_sqlalchemy_url("SKILLYARD_STATE", state),
             enabled=Path(env.get("SKILLYARD_ENABLED") or include / "enabled.yaml").resolve(),
             passwords=Path(passwords).resolve() if (passwords := env.get("SKILLYARD_PASSWORDS")) else None,
             audit_sample=_audit_sample(env.get("SKILLYARD_AUDIT_SAMPLE") or str(AUDIT_SAMPLE)),
+            iceberg=_sqlalchemy_url("SKILLYARD_ICEBERG", env["SKILLYARD_ICEBERG"]) if env.get("SKILLYARD_ICEBERG") else None,
         )
 
     def load_passwords(self) -> tuple[str, ...]:
@@ -65,6 +66,12 @@ class Settings:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"SKILLYARD_PASSWORDS names {self.passwords}, which is not a readable UTF-8 text file.") from error
         return tuple(dict.fromkeys(line for line in lines if line))
+
+
+def _sqlalchemy_url(variable: str, text: str) -> str:
+    if "://" not in text:
+        raise ConfigError(f"{variable} is {text!r}: it has to be a SQLAlchemy URL such as sqlite:////path/{variable[10:].lower()}.db.")
+    return text
 
 
 def _audit_sample(text: str) -> int:

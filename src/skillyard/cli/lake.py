@@ -34,7 +34,7 @@ def show_table(
     columns: Annotated[str | None, typer.Option(help="Comma-separated names; all by default.")] = None,
     is_schema: Annotated[bool, typer.Option("--schema", help="Show the columns, their types and what they mean, instead of rows.")] = False,
     is_how: Annotated[bool, typer.Option("--how", help="Print code that reads the table: to copy and paste.")] = False,
-    engine: Annotated[str | None, typer.Option(help="With --how: pandas, duckdb, spark, athena or skillyard alone.")] = None,
+    engine: Annotated[str | None, typer.Option(help="With --how: pandas, duckdb, spark, athena, iceberg or skillyard alone.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the first rows of a table, its columns, or how to read it elsewhere."""
@@ -139,3 +139,25 @@ def migrate_results(
     elif done.refused:
         reasons = Counter(done.refused.values())
         print_rows([{"rows": n, "reason": reason} for reason, n in reasons.most_common()], as_json, widths={"reason": 200})
+
+
+@app.command("iceberg")
+def sync_iceberg(
+    table: Annotated[str | None, typer.Argument(help="One table; by default all that are not recomputed day by day.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring the Iceberg catalog of SKILLYARD_ICEBERG to the state of the lake: the same files, one snapshot per table that changed.
+
+    Where the variable is set, every publish does so by itself; this makes up for what it missed.
+    """
+    from dataclasses import asdict
+
+    from skillyard.errors import ConfigError
+    from skillyard.lake.iceberg import sync_tables
+    from skillyard.lake.lake import Lake
+
+    settings = Settings.from_env()
+    if settings.iceberg is None:
+        raise ConfigError("SKILLYARD_ICEBERG is not set: give a catalog's SQLAlchemy URL, such as sqlite:////path/iceberg.db.")
+    done = sync_tables(Lake(settings.lake), settings.iceberg, [table] if table else None)
+    print_rows([asdict(synced) for synced in done], as_json)

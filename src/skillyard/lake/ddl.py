@@ -4,8 +4,14 @@ import pyarrow as pa
 
 from skillyard.lake.tables import Table
 
+DATABASE = "skillyard"
 FIRST_DAY = "2020-01-01"
 """Athena looks for partitions from here to today."""
+
+
+def sql_name(table: Table) -> str:
+    """Return the table's name where it may hold neither slashes nor dashes."""
+    return table.name.replace("/", "_").replace("-", "_")
 
 
 def hive_type(kind: pa.DataType) -> str:
@@ -34,9 +40,8 @@ def hive_type(kind: pa.DataType) -> str:
 
 def athena_ddl(table: Table, location: str) -> str:
     """Return the statement for a table whose days Athena finds by itself: it never has to be told of a new one."""
-    name = table.name.replace("/", "_").replace("-", "_")
     columns = ",\n".join(f"  `{field.name}` {hive_type(field.type)}{_comment(field)}" for field in table.schema)
-    return f"""CREATE EXTERNAL TABLE IF NOT EXISTS `skillyard`.`{name}` (
+    return f"""CREATE EXTERNAL TABLE IF NOT EXISTS `{DATABASE}`.`{sql_name(table)}` (
 {columns}
 )
 COMMENT '{_quoted(table.description)}'

@@ -1,4 +1,4 @@
-"""How an analyst reads a table: code to paste for pandas, DuckDB, Spark, Athena and our own reader.
+"""How an analyst reads a table: code to paste for pandas, DuckDB, Spark, Athena, Iceberg and our own reader.
 
 The tests run what this prints, for every table, in a local folder and on S3. Credentials are never printed: the code takes them from
 the environment, under the names that every tool for S3 knows.
@@ -7,7 +7,7 @@ the environment, under the names that every tool for S3 knows.
 from collections.abc import Callable
 
 from skillyard.errors import UnknownName
-from skillyard.lake.ddl import athena_ddl
+from skillyard.lake.ddl import DATABASE, athena_ddl, sql_name
 from skillyard.lake.lake import Lake
 from skillyard.lake.tables import DOCUMENTS, Table
 
@@ -21,6 +21,11 @@ NEWEST_DOCUMENTS_SQL = """select * from (
 ARROW_STORE = """
 # AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY come from the environment; so does AWS_ENDPOINT_URL of a store that is not AWS
 store = fs.S3FileSystem(region=os.environ.get("AWS_REGION", "us-east-1"), endpoint_override=os.environ.get("AWS_ENDPOINT_URL"))"""
+ICEBERG_STORE = """
+# AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY come from the environment; so does AWS_ENDPOINT_URL of a store that is not AWS
+store = {"s3.region": os.environ.get("AWS_REGION", "us-east-1")}
+if "AWS_ENDPOINT_URL" in os.environ:
+    store["s3.endpoint"] = os.environ["AWS_ENDPOINT_URL"]"""
 DUCKDB_SECRET = """
 connection.execute("INSTALL httpfs")
 # AWS_ENDPOINT_URL: of a store that is not AWS
@@ -100,6 +105,23 @@ def _athena(lake: Lake, table: Table) -> str:
     return athena_ddl(table, _path(lake, table)) + newest
 
 
+def _iceberg(lake: Lake, table: Table) -> str:
+    if table.is_recomputed:
+        return "# a day of this table is one object, replaced as a whole: there is nothing that Iceberg could add"
+    store, options = "", ""
+    if lake.url.startswith("s3://"):
+        store, options = ICEBERG_STORE, ", **store"
+    return f"""import os
+
+from pyiceberg.catalog.sql import SqlCatalog
+{store}
+# SKILLYARD_ICEBERG: the catalog's URL; where it is set, every publish makes a snapshot (skillyard lake iceberg: at once)
+catalog = SqlCatalog("{DATABASE}", uri=os.environ["SKILLYARD_ICEBERG"]{options})
+iceberg = catalog.load_table("{DATABASE}.{sql_name(table)}")
+rows = iceberg.scan().to_arrow()
+# iceberg.scan(snapshot_id=…): a snapshot of iceberg.snapshots(); they reach back to the last publish that replaced rows, or compaction"""
+
+
 def _skillyard(lake: Lake, table: Table) -> str:
     newest = NEWEST_DOCUMENTS.format(frame="frame") if table is DOCUMENTS else ""
     return f"""# in the environment: SKILLYARD_LAKE={lake.url}
@@ -124,5 +146,6 @@ ENGINES: dict[str, Callable[[Lake, Table], str]] = {
     "duckdb": _duckdb,
     "spark": _spark,
     "athena": _athena,
+    "iceberg": _iceberg,
     "skillyard": _skillyard,
 }
