@@ -23,8 +23,10 @@ import pyarrow.dataset
 import pyarrow.fs
 
 from skillyard.lake import lake as lake_module
+from skillyard.lake.compact import compact
 from skillyard.lake.correct import correct
 from skillyard.lake.lake import Lake
+from skillyard.lake.maintain import tidy
 from skillyard.lake.publish import append, mark_stale, replace_partition, replace_rows
 from skillyard.lake.results import to_results
 from skillyard.lake.tables import COST_DAILY, LLM_CALLS, PAGES
@@ -55,11 +57,20 @@ def prepare(lake: Lake) -> None:
     append(lake, LLM_CALLS, ledger_rows(0), "a")
     append(lake, LLM_CALLS, ledger_rows(5), "b")
     replace_rows(lake, TAGS, results(range(6)), "a")
+    append(lake, PAGES, pages(2, doc_id="7" * 64), "a2")
+    replace_rows(lake, TAGS, results(range(20, 23)), "a2")
 
 
 def _append(lake: Lake) -> None:
     rows = [pages(3, DAY, doc_id="1" * 64), pages(2, NEXT, doc_id="2" * 64)]
     append(lake, PAGES, pa.concat_tables(rows), "b")
+
+
+def merge(lake: Lake, table: str) -> None:
+    """Compact a table whose days are all over, and tidy up, as every night."""
+    for _ in compact(lake, [table], NEXT + timedelta(days=1)):
+        pass
+    tidy(lake)
 
 
 def _correct(lake: Lake) -> None:
@@ -75,14 +86,22 @@ PUBLISHES: Mapping[str, tuple[str, Callable[[Lake], object]]] = {
     "add-results": (TAGS.name, lambda lake: replace_rows(lake, TAGS, results(range(6, 9), NEXT, model="new"), "b")),
     "replace-results": (TAGS.name, lambda lake: replace_rows(lake, TAGS, results(range(4, 8), NEXT, model="new"), "b")),
     "mark-stale": (TAGS.name, lambda lake: mark_stale(lake, TAGS, "cd" * 32)),
+    "compact-appended": (PAGES.name, lambda lake: merge(lake, PAGES.name)),
+    "compact-results": (TAGS.name, lambda lake: merge(lake, TAGS.name)),
 }
 """By name: the table, and the publish into it."""
 
 
 def race(lake: Lake, number: int) -> None:
-    """Publish as one of several at the same time: some rows of one's own, some that the others write too."""
-    replace_rows(lake, TAGS, results(range(number * 2, number * 2 + 4), model=f"m{number}"), f"race-{number}")
-    append(lake, PAGES, pages(2, DAY, doc_id=f"{number}" * 64), f"race-{number}")
+    """Publish as one of several at the same time: some rows of one's own, some that the others write too; number 0 compacts beside."""
+    if number == 0:
+        for table in (PAGES.name, TAGS.name) * 4:
+            merge(lake, table)
+        return
+    for part in "xyz":
+        rows = results(range(number * 4, number * 4 + 8), model=f"m{number}")
+        replace_rows(lake, TAGS, rows, f"race-{number}{part}")
+        append(lake, PAGES, pages(2, DAY, doc_id=f"{number}{part}"), f"race-{number}{part}")
     append(lake, PAGES, pages(2, NEXT, doc_id="f" * 64), "same-of-all")
     replace_partition(lake, COST_DAILY, DAY, cost_rows(10 + number))
 
