@@ -143,7 +143,15 @@ def test_every_picture_asks_for_time(monkeypatch: pytest.MonkeyPatch):
     asked: list[float] = []
     monkeypatch.setattr(patience, "_listeners", [asked.append])
     read_picture(Image.new("L", (8, 8), 255))
-    assert asked == [60.0]
+    assert asked == [120.0]
+
+
+@needs_tesseract
+def test_a_document_that_has_had_its_time_keeps_the_pages_it_has(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(patience, "_began_at", [time.monotonic()])
+    assert read_picture(page(*ENGLISH)).text
+    monkeypatch.setattr(patience, "_began_at", [time.monotonic() - patience.MAX_S - 1])
+    assert read_picture(page(*ENGLISH)).status == "ocr_unavailable"
 
 
 def line(left: float, top: float, text: str) -> Line:

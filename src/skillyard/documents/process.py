@@ -26,7 +26,7 @@ PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR", "HOME", "LANG", 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 START_S = 60.0
 MAX_DEADLINE_S = 1_800.0
-"""However many of its pages have to be read by OCR, each of which asks for time of its own."""
+"""However many of its pages have to be read by OCR, each of which asks for time of its own; more than ``patience.MAX_S`` grants."""
 
 Result = TypeVar("Result", Parsed, Rejected, Parsed | Rejected)
 

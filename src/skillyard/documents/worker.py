@@ -41,6 +41,7 @@ def main() -> None:
         except (EOFError, ConnectionError):
             return
         signal.alarm(math.ceil(job["deadline_s"] + GRACE_S))
+        patience.begin()
         _answer(connection, data, job["name"], job["doc_id"], ReadOptions(passwords, SpoolWriter(Path(job["spool"]))))
         signal.alarm(0)
         del data

@@ -33,17 +33,18 @@ RAPID_SURE = 0.8
 MIN_LETTER_SHARE = 0.5
 MANY_LINES = 5
 """So many that rapidocr finds and cannot read are text in a script it lacks; fewer may be a photograph."""
-PICTURE_S = 60.0
-"""What a picture may take, whatever its document has left: the slowest path takes 12 s on a core of its own, 25 s on a shared one."""
+PICTURE_S = 120.0
+"""What a picture may take, whatever its document has left: the slowest path takes 12 s on a core of its own, 40 s on a busy machine."""
 UNAVAILABLE = "ocr_unavailable"
 
 
 def read_picture(picture: "Image", hint: str | None = None) -> PageContent:
     """Return the text of a picture of a page; ``hint`` is the ISO 639-1 language that it is likely to be in.
 
-    ``ocr_unavailable`` when no engine is installed, or none that reads the picture's script.
+    ``ocr_unavailable`` when no engine is installed, or none that reads the picture's script, or when the document has had its time for OCR.
     """
-    patience.ask_for(PICTURE_S)
+    if not patience.ask_for(PICTURE_S):
+        return PageContent("", "none", UNAVAILABLE)
     installed = tesseract.languages(os.environ.get("PATH"))
     try:
         ready = prepared(picture)

@@ -16,7 +16,7 @@ from skillyard.documents.ocr.reading import Reading
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-DEADLINE_S = 20.0
+DEADLINE_S = 40.0
 """A dense page of 8 megapixels takes 2 to 3 s on one core."""
 MEMORY_BYTES = 512 * 1024**2
 WORD_LEVEL = "5"
