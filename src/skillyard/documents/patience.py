@@ -1,7 +1,7 @@
 """A reader that is about to do something slow, such as reading a picture, asks for the time that this may take.
 
-The pool's worker passes the request on, and the document's deadline moves. A document that has been at it for ``MAX_S`` is given no more: its
-reader leaves out what is slow and returns what it has. Where no worker listens, there is no deadline either.
+The pool's worker passes the request on, and the document's deadline moves. A document that has been at it for ``MAX_S`` is given no more:
+its reader leaves out what is slow and returns what it has. Where no worker listens, there is no deadline either.
 """
 
 import time
