@@ -4,13 +4,15 @@ Numbers in them may differ; a line of nothing but a number has to count the page
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from skillyard.documents.kinds.pdf.lines import Spot
 
 NUMBER = re.compile(r"\d+")
 ROMAN = re.compile(r"^\W*[ivxlc]{1,7}\W*$", re.I)
+PAGE_NUMBER = re.compile(r"(?<!\d)\d{1,6}(?!\d)")
+COUNTING_SHARE = 0.6
 SAME_HEIGHT_PT = 3.0
 MIN_PAGES = 3
 """Of a document of two or three pages, two."""
@@ -50,14 +52,12 @@ def _same_height(places: list[tuple[float, int, Spot]]) -> list[list[tuple[float
 
 
 def _is_furniture(pattern: str, group: list[tuple[float, int, Spot]]) -> bool:
+    """Return whether the lines say something, or number the pages: by as many steps as there are pages between them."""
     if any(map(str.isalpha, pattern)):
         return True
-    offsets: dict[int, int] = defaultdict(int)
-    n_roman = 0
-    for _, number, spot in group:
-        digits = NUMBER.search(spot.line.text)
-        if digits is None or len(digits.group()) > 6:
-            n_roman += 1
-        else:
-            offsets[int(digits.group()) - number] += 1
-    return n_roman + max(offsets.values(), default=0) >= 0.6 * len(group) and bool(NUMBER.search(group[0][2].line.text) or "#" in pattern)
+    if "#" not in pattern:
+        return False
+    offsets = Counter(int(digits.group()) - page_no for _, page_no, spot in group if (digits := PAGE_NUMBER.search(spot.line.text)))
+    n_roman = len(group) - offsets.total()
+    n_counting = sum(n for n in offsets.values() if n >= min(MIN_PAGES, len(group)))
+    return n_roman + n_counting >= COUNTING_SHARE * len(group)

@@ -6,7 +6,9 @@ up only where these boxes are of interest; all of them are on a page that seems 
 
 import ctypes
 import re
+from bisect import bisect_left
 from collections import Counter
+from itertools import pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ LINE_ENDS = re.compile(r"[\r\n\x02\ufffe]")
 RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 MAX_BOXES = 3_000
 """A page of more is a drawing or an attack: its text stays as it is."""
+MAX_TITLE_CHARS = 120
 MAX_TITLES, MAX_ALONE = 12, 6
 """A page where more is tall or stands alone is set that way throughout."""
 BAND = 0.15
@@ -91,7 +94,10 @@ class View:
         self.is_mirrored = bool(RIGHT_TO_LEFT.search(text))
         self._is_plain = not self.turn and not self.is_mirrored
         self._is_indexed = len(text) != pdfium.FPDFText_CountChars(text_page)
+        self._ends: list[int] = []
         self._numbers = tuple(ctypes.c_double() for _ in range(4))
+        self._matrix = pdfium.FS_MATRIX()
+        self._name = ctypes.create_string_buffer(128)
         area = pdfium.FS_RECTF()
         pdfium.FPDF_GetPageBoundingBox(page, area)
         self.left, self.bottom, self.right, self.top = self._turned(area.left, area.bottom, area.right, area.top)
@@ -109,16 +115,23 @@ class View:
         """Return whether all of it lies outside of what the page shows."""
         return box[2] <= self.left or box[0] >= self.right or box[3] <= self.bottom or box[1] >= self.top
 
+    def hides_any(self, boxes: list[Box]) -> bool:
+        """Return whether any of the boxes is hidden."""
+        left, bottom, right, top = self.left, self.bottom, self.right, self.top
+        return any(x1 <= left or x0 >= right or y1 <= bottom or y0 >= top for x0, y0, x1, y1 in boxes)
+
     def spot(self, box: Box) -> Spot | None:
         """Return the line whose text begins, or goes on, in this box."""
         index = self._index_at(box)
         if index < 0:
             return None
         at = pdfium.FPDFText_GetTextIndexFromCharIndex(self.text_page, index) if self._is_indexed else index
-        start = max(self.text.rfind(mark, 0, at) for mark in "\n\r\x02\ufffe") + 1
-        found = LINE_ENDS.search(self.text, at)
-        end = found.start() if found else len(self.text)
-        return Spot(Line(start, end, self.text[start:end], box), self.font_size(index), self.is_bold(index))
+        if not self._ends:
+            self._ends = [-1, *(found.start() for found in LINE_ENDS.finditer(self.text)), len(self.text)]
+        place = bisect_left(self._ends, at, lo=1)
+        start, end = self._ends[place - 1] + 1, self._ends[place]
+        line = Line(start, end, self.text[start:end], box)
+        return Spot(line, self.font_size(index), end - start <= MAX_TITLE_CHARS and self.is_bold(index))
 
     def line_boxes(self, start: int, end: int) -> list[Box]:
         """Return the boxes of the text between two offsets."""
@@ -133,15 +146,16 @@ class View:
 
     def font_size(self, index: int) -> float:
         """Return the size that is seen: a file may state any, and enlarge or shrink what it draws."""
-        matrix = pdfium.FS_MATRIX()
+        matrix = self._matrix
         scale = (matrix.c**2 + matrix.d**2) ** 0.5 if pdfium.FPDFText_GetMatrix(self.text_page, index, matrix) else 1.0
         return float(pdfium.FPDFText_GetFontSize(self.text_page, index) * scale)
 
     def is_bold(self, index: int) -> bool:
         """Return whether the font's name says so."""
-        name = ctypes.create_string_buffer(128)
-        pdfium.FPDFText_GetFontInfo(self.text_page, index, name, 128, None)
-        return b"bold" in name.value.lower() or b"black" in name.value.lower()
+        name = self._name
+        pdfium.FPDFText_GetFontInfo(self.text_page, index, name, len(name), None)
+        stated = name.value.lower()
+        return b"bold" in stated or b"black" in stated
 
     def _char_index(self, at: int) -> int:
         return pdfium.FPDFText_GetCharIndexFromTextIndex(self.text_page, at) if self._is_indexed else at
@@ -168,29 +182,27 @@ class View:
 
 def look_over(boxes: list[Box], bottom: float, top: float) -> Boxes:
     """Find what stands apart at the page's top and bottom, what is taller than the rest or stands alone, and what begins in columns."""
-    heights = sorted(box[3] - box[1] for box in boxes)
-    typical = heights[len(heights) // 2]
+    typical = sorted([top - bottom for _, bottom, _, top in boxes])[len(boxes) // 2]
     tall, wide_gap = typical * TALL, max(typical, 4) * CELL_GAP
     titles, alone, aligned = [], [], Counter[int]()
-    last = boxes[0]
-    if last[3] - last[1] > tall:
-        titles.append(last)
-    for box in boxes[1:]:
-        if box[0] - last[2] > wide_gap and box[3] > last[1]:
-            aligned[int(box[0] / 3)] += 1
-        elif box[3] - box[1] > tall:
+    if boxes[0][3] - boxes[0][1] > tall:
+        titles.append(boxes[0])
+    for (_, below, end, _), box in pairwise(boxes):
+        left, low, _, high = box
+        if left - end > wide_gap and high > below:
+            aligned[int(left / 3)] += 1
+        elif high - low > tall:
             titles.append(box)
-        elif last[1] - box[3] > typical:
+        elif below - high > typical:
             alone.append(box)
-        last = box
     if len(alone) <= MAX_ALONE:
         titles += alone
     ordered = sorted(boxes, key=itemgetter(3))
     band = (top - bottom) * BAND
     upper = _apart(((box, box[3], box[1]) for box in reversed(ordered)), top, top - band)
     lower = _apart(((box, -box[1], -box[3]) for box in sorted(boxes, key=itemgetter(1))), -bottom, -bottom - band)
-    edges = [box for box in ordered if box[1] >= upper or box[3] <= -lower]
-    widest = max(boxes, key=lambda box: box[2] - box[0])
+    edges = [box for box in boxes if box[1] >= upper or box[3] <= -lower]
+    _, widest = max([(right - left, (left, low, right, high)) for left, low, right, high in boxes])
     has_columns = any(n + aligned[x + 1] >= MIN_ALIGNED for x, n in list(aligned.items()))
     return Boxes(upper, -lower, edges if len(edges) < len(boxes) else [], titles if len(titles) <= MAX_TITLES else [], widest, has_columns)
 
@@ -241,11 +253,12 @@ def _pieces(view: View, text: str, start: int, boxes: list[Box]) -> tuple[Piece,
         else:
             groups[-1] = _around([groups[-1], box])
     cuts = [0]
-    for at, char in enumerate(text):
-        if len(cuts) < len(groups) and char == " " and at + 1 < len(text):
-            left = view.left_of(start + at + 1)
-            if left is not None and left > groups[len(cuts)][0] - 1:
-                cuts.append(at + 1)
+    at = text.find(" ") + 1
+    while 0 < at < len(text) and len(cuts) < len(groups):
+        left = view.left_of(start + at)
+        if left is not None and left > groups[len(cuts)][0] - 1:
+            cuts.append(at)
+        at = text.find(" ", at) + 1
     if not 1 < len(cuts) == len(groups):
         return ()
     ends = [*cuts[1:], len(text)]

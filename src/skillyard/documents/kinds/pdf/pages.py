@@ -44,8 +44,7 @@ def draft_page(page: Any, text_page: Any) -> Draft:
     size = widest.size if widest else 0.0
     if seen.has_columns:
         return _rearranged(view, edges, titles, size)
-    hidden = [box for box in boxes if view.hides(box)]
-    return _rearranged(view, edges, titles, size) if hidden else Draft(text, edges, titles, size, (), view.top - view.bottom)
+    return _rearranged(view, edges, titles, size) if view.hides_any(boxes) else Draft(text, edges, titles, size, (), view.top - view.bottom)
 
 
 def _spots(view: View, boxes: Iterable[Any]) -> tuple[Spot, ...]:

@@ -1,6 +1,8 @@
 """Pages that show text without holding it are drawn as a picture and read by OCR."""
 
+from collections import Counter
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import pypdfium2
@@ -11,6 +13,9 @@ from skillyard.documents.kinds.pdf.usable import MIN_PAGE_CHARS
 
 DOTS_PER_INCH = 300
 MAX_PIXELS = 12_000_000
+MAX_OBJECTS = 1_000
+MIN_OUTLINES = 20
+"""So many paths may be letters that are drawn as outlines; fewer are rules and frames."""
 
 
 def read_scan(document: Any, index: int, page: PageContent, hint: str | None) -> PageContent:
@@ -26,20 +31,27 @@ def read_scan(document: Any, index: int, page: PageContent, hint: str | None) ->
         return page
     try:
         drawn = _drawn(opened)
-        is_mute = not page.text and not page.header and not page.footer
-        if not drawn - {pdfium.FPDF_PAGEOBJ_TEXT} and not (is_mute and drawn):
+        if not _may_show_text(page, drawn):
             return page
         read = _by_ocr(opened, hint)
     finally:
         opened.close()
-    if len(read.text) > len(page.text) or (read.status and pdfium.FPDF_PAGEOBJ_IMAGE in drawn):
+    if len(read.text) > len(page.text) or (read.status and drawn[pdfium.FPDF_PAGEOBJ_IMAGE]):
         return replace(read, rescue_level=page.rescue_level, header=page.header, footer=page.footer)
     return page
 
 
-def _drawn(page: Any) -> set[int]:
-    """Return the kinds of objects (FPDF_PAGEOBJ_*) that the page draws, those of its forms included."""
-    return {pdfium.FPDFPageObj_GetType(part.raw) for part in page.get_objects(max_depth=4)}
+def _drawn(page: Any) -> Counter[int]:
+    """Count the objects that the page draws by kind (FPDF_PAGEOBJ_*), those of its forms included."""
+    return Counter(pdfium.FPDFPageObj_GetType(part.raw) for part in islice(page.get_objects(max_depth=4), MAX_OBJECTS))
+
+
+def _may_show_text(page: PageContent, drawn: Counter[int]) -> bool:
+    """Return whether there may be more to read than the page's text: in a picture, in outlines, or in letters that map to nothing."""
+    if drawn[pdfium.FPDF_PAGEOBJ_IMAGE] or drawn[pdfium.FPDF_PAGEOBJ_PATH] >= MIN_OUTLINES:
+        return True
+    is_mute = not page.text and not page.header and not page.footer
+    return is_mute and drawn.total() > 0
 
 
 def _by_ocr(page: Any, hint: str | None) -> PageContent:
