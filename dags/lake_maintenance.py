@@ -44,11 +44,14 @@ def lake_maintenance():
     @task(trigger_rule="all_done")
     def compact() -> None:
         from skillyard.lake.compact import compact
+        from skillyard.lake.iceberg import follow
         from skillyard.lake.lake import Lake
 
         with engine() as settings:
-            for merged in compact(Lake(settings.lake)):
+            lake = Lake(settings.lake)
+            for merged in compact(lake):
                 print(merged)
+            follow(settings, lake, "lake_maintenance")
 
     @task(trigger_rule="all_done")
     def tidy() -> dict[str, int]:

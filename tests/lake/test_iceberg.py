@@ -148,11 +148,11 @@ def test_a_publish_goes_on_without_a_catalog_and_the_next_sync_makes_up_for_it(
 ) -> None:
     lake = Lake(settings.lake)
     append(lake, PAGES, pages(3), "a")
-    follow(settings, lake, [PAGES.name], "run-1")
+    follow(settings, lake, "run-1", [PAGES.name])
     assert not (tmp_path / "catalog.db").exists()
-    follow(replace(settings, iceberg="sqlite:////no/such/folder/catalog.db"), lake, [PAGES.name], "run-1")
+    follow(replace(settings, iceberg="sqlite:////no/such/folder/catalog.db"), lake, "run-1", [PAGES.name])
     assert "could not follow run run-1" in caplog.text
-    follow(replace(settings, iceberg=catalog_url), lake, [PAGES.name], "run-2")
+    follow(replace(settings, iceberg=catalog_url), lake, "run-2", [PAGES.name, "results/never-run/v1"])
     check_same(lake, catalog_url, PAGES)
 
 

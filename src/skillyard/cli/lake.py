@@ -71,9 +71,11 @@ def compact_tables(
     Readers and writers go on meanwhile; interrupted, it goes on where it was. Superseded files move to _superseded/ for 7 days.
     """
     from skillyard.lake.compact import merge_day, plan_merges
+    from skillyard.lake.iceberg import follow
     from skillyard.lake.lake import Lake
 
-    lake = Lake(Settings.from_env().lake)
+    settings = Settings.from_env()
+    lake = Lake(settings.lake)
     merges = plan_merges(lake, [table] if table else None)
     rows = [{"table": m.table, "day": m.day, "n_files": len(m.keys), "size_bytes": m.size_bytes} for m in merges]
     if not is_dry_run:
@@ -84,6 +86,7 @@ def compact_tables(
                 f"{done.n_rows} rows, {done.size_bytes / 1e6:.1f} MB" if done.size_bytes else "others changed it: left for the next time"
             )
             say(f"{number + 1}/{len(merges)}  {merge.table} {merge.day}: {len(merge.keys)} files, {outcome}")
+        follow(settings, lake, "compact", [table] if table else None)
     print_rows(rows, as_json)
 
 

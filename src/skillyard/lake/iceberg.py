@@ -39,17 +39,18 @@ class Synced:
     """Snapshots that named a file which is no part of the table any more."""
 
 
-def follow(settings: Settings, lake: Lake, names: Sequence[str], run_id: str) -> None:
-    """After a publish: let the Iceberg tables follow, where a catalog is set; a catalog out of reach stops no publish.
+def follow(settings: Settings, lake: Lake, run_id: str, names: Sequence[str] | None = None) -> None:
+    """After a publish: let the Iceberg tables follow, all by default, where a catalog is set; one out of reach stops no publish.
 
     What was missed is made up for by the next sync.
     """
     if settings.iceberg is None:
         return
     try:
-        sync_tables(lake, settings.iceberg, names, run_id)
+        known = table_names(lake)
+        sync_tables(lake, settings.iceberg, None if names is None else [name for name in names if name in known], run_id)
     except Exception:
-        log.exception("the Iceberg tables %s could not follow run %s: skillyard lake iceberg makes up for it", ", ".join(names), run_id)
+        log.exception("the Iceberg tables could not follow run %s: skillyard lake iceberg makes up for it", run_id)
 
 
 def sync_tables(lake: Lake, catalog_url: str, names: Sequence[str] | None = None, run_id: str = "") -> list[Synced]:

@@ -1,7 +1,7 @@
 """Ingestion: look at the inbox, parse what is new, publish ``documents``, ``pages``, ``chunks`` and ``rejects``, and account for all."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -9,13 +9,15 @@ from typing import Any
 
 from skillyard.errors import CountMismatch, ObjectMissing
 from skillyard.gateway.state import open_state
+from skillyard.lake.iceberg import follow
 from skillyard.lake.lake import Lake
+from skillyard.running import parsing
 from skillyard.running.inbox import RUNS, IngestPlan, Progress, ingest_shards, lease_name, make_plan, preview, run_folder
 from skillyard.running.inbox_known import Seen, keep_snapshot
 from skillyard.running.inbox_look import IngestRequest
 from skillyard.running.ingest_batches import Published, publish_batches
 from skillyard.running.lease import release_lease, renew_lease, take_lease
-from skillyard.running.parsing import ParseReport, outcome_key, parse_shard
+from skillyard.running.parsing import ParseProgress, ParseReport, outcome_key
 from skillyard.running.runs import cli_owner
 from skillyard.settings import Settings
 from skillyard.storage import open_storage
@@ -106,6 +108,21 @@ def discover(
     return plan
 
 
+def parse_shard(
+    settings: Settings, shard_key: str, progress: Callable[[ParseProgress], None] | None = None, n_workers: int = 2
+) -> ParseReport:
+    """Read and parse a shard's objects and write the outcome, keeping the run's lease; ``progress`` is called every few seconds."""
+    state, name = open_state(settings.state), lease_name(settings)
+    owner = IngestPlan.load(Lake(settings.lake), shard_key.partition("/shards/")[0]).lease_owner
+
+    def tell(so_far: ParseProgress) -> None:
+        renew_lease(state, name, owner)
+        if progress is not None:
+            progress(so_far)
+
+    return parsing.parse_shard(settings, shard_key, tell, n_workers)
+
+
 def publish_documents(settings: Settings, run_key: str) -> IngestReport:
     """Commit every finished shard, check the counts and return them. Repeating it changes nothing that stands.
 
@@ -122,6 +139,7 @@ def publish_documents(settings: Settings, run_key: str) -> IngestReport:
     lake.write_json(f"{run_key}/report.json", asdict(report))
     lake.storage.delete(OPEN)
     release_lease(open_state(settings.state), lease_name(settings), plan.lease_owner)
+    follow(settings, lake, plan.run_id, ["documents", "pages", "chunks", "rejects", "quality_checks"])
     return report
 
 

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from skillyard.errors import ConfigError
 from skillyard.lake.contents import table_names
+from skillyard.lake.iceberg import follow
 from skillyard.lake.migrate import carry
 from skillyard.lake.read import read
 from skillyard.lake.replace import replace_rows
@@ -66,6 +67,7 @@ def _migrate(space: Workspace, source: str, is_dry_run: bool) -> Migration:
         validation.close()
         label = f"from-{source.rpartition('/')[2]}-{row_hash(target, carried.rows)[:12]}"
         replace_rows(lake, target, carried.rows, label)
+        follow(space.settings, lake, label, [target.name])
     return Migration(
         source=source,
         target=target.name,

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from skillyard.costs.prices import load_prices
 from skillyard.errors import ConfigError, UnknownName
 from skillyard.gateway.state import open_state
+from skillyard.lake.iceberg import follow
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import mark_stale
 from skillyard.lake.read import read
@@ -69,8 +70,8 @@ def plan_run(settings: Settings, request: PlanRequest) -> RunPlan:
     try:
         selection = _select(space, request, fingerprint)
         plan = _make_plan(space, request, selection, team, fingerprint, owner)
-        if not space.skill.cosmetic:
-            mark_stale(space.lake, results_of(space.skill), fingerprint)
+        if not space.skill.cosmetic and mark_stale(space.lake, results_of(space.skill), fingerprint):
+            follow(settings, space.lake, request.run_id, [results_of(space.skill).name])
         if not plan.is_empty:
             space.lake.write_frame(f"{plan.run_key}/items.parquet", _to_frame(selection.planned))
         plan.save(space.lake)

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from skillyard.errors import CountMismatch, RunIncomplete
 from skillyard.gateway import drain, ledger
+from skillyard.lake.iceberg import follow
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append
 from skillyard.lake.replace import replace_rows
@@ -72,6 +73,7 @@ def publish_run(settings: Settings, run_key: str) -> RunReport:
         warned |= dict.fromkeys(_publish_batch(space, plan, f"{slug(plan.skill)}-{slug(plan.run_id)}-{number:03d}", keys))
     report = replace(_account(space, plan, shards), warnings=list(warned))
     space.lake.write_json(f"{run_key}/report.json", asdict(report))
+    follow(settings, space.lake, plan.run_id, [results_of(space.skill).name, "rejects", "llm_calls", "quality_checks"])
     return report
 
 
