@@ -62,6 +62,7 @@ def inbox_figures(is_quick: bool) -> list[Figure]:
 
 def run_pass(run_id: str) -> None:
     """Ingest as the command line does, and print how long each step took."""
+    from skillyard.lake.validate import import_ahead
     from skillyard.running import ingest as steps
     from skillyard.settings import Settings
 
@@ -69,6 +70,8 @@ def run_pass(run_id: str) -> None:
     started = time.perf_counter()
     plan = steps.discover(settings, run_id)
     discovered = time.perf_counter()
+    if plan.shards:
+        import_ahead()
     for shard in steps.ingest_shards(settings, plan.run_key):
         steps.parse_shard(settings, shard)
     parsed = time.perf_counter()

@@ -41,6 +41,7 @@ def ingest(
     Running it again does nothing twice: what has not changed is skipped. A document that is gone gets a row with the status deleted.
     """
     from skillyard.cli.ingest_progress import progress_of
+    from skillyard.lake.validate import import_ahead
     from skillyard.running import ingest as steps
 
     settings = Settings.from_env()
@@ -57,6 +58,8 @@ def ingest(
         print_value(steps.preview(settings, request, say), as_json)
         return
     plan = steps.discover(settings, new_run_id(), request, progress=say)
+    if plan.shards:
+        import_ahead()
     try:
         with progress_of(plan.n_new) as show:
             n_before = 0

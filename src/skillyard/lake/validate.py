@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from importlib import import_module
 from numbers import Real
+from threading import Thread
 from typing import Any
 
 import pyarrow as pa
@@ -41,6 +43,12 @@ def validate(lake: Lake, table: Table, rows: pa.Table) -> list[Outcome]:
     validation = Validation(lake)
     validation.add(table, rows)
     return validation.close()
+
+
+def import_ahead() -> None:
+    """Import great_expectations in a thread of its own: it takes seconds, which whoever waits for a store or for workers has."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    Thread(target=import_module, args=("great_expectations",), daemon=True).start()
 
 
 class Validation:

@@ -26,7 +26,7 @@ from skillyard.running.parsing import PAGES_FRAME_CHARS, frame_key, outcome_key
 from skillyard.running.runs import slug
 from skillyard.storage import Storage
 
-BATCH_ITEMS = 20_000
+BATCH_ITEMS = 10_000
 """Objects of the shards that are published together; a single shard may have more."""
 
 
