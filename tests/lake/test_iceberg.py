@@ -1,6 +1,7 @@
 """Iceberg tables over the lake's own files: every sync gives the rows that our reader gives, whatever became of the files."""
 
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
@@ -21,11 +22,18 @@ from skillyard.lake.iceberg import _sync, follow, open_catalog, sync_tables
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append, replace_rows
 from skillyard.lake.read import read
+from skillyard.lake.results import results_table
 from skillyard.lake.tables import COST_DAILY, PAGES, Table
 from skillyard.lake.verify import verify
+from skillyard.running.migrate import migrate
+from skillyard.running.pipeline import run_skill
+from skillyard.running.plan import plan_run
+from skillyard.running.runs import PlanRequest
 from skillyard.settings import Settings
-from tests.lake.rows import DAY, moment, pages, results
+from tests.lake.rows import DAY, OUTPUT, moment, pages, results
 from tests.lake.test_how import ANSWER, RICH
+from tests.running.lake_of import mails, publish_texts
+from tests.simulator import Simulator
 
 NEXT = date(2026, 11, 21)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pyiceberg")
@@ -154,6 +162,19 @@ def test_a_publish_goes_on_without_a_catalog_and_the_next_sync_makes_up_for_it(
     assert "could not follow run run-1" in caplog.text
     follow(replace(settings, iceberg=catalog_url), lake, "run-2", [PAGES.name, "results/never-run/v1"])
     check_same(lake, catalog_url, PAGES)
+
+
+def test_a_run_and_a_migration_make_snapshots(settings: Settings, simulator: Simulator, catalog_url: str, tmp_path: Path) -> None:
+    own = replace(settings, iceberg=catalog_url, include=shutil.copytree(settings.include, tmp_path / "include"))
+    publish_texts(own, mails(3))
+    run_skill(own, plan_run(own, PlanRequest(skill="tag-document", run_id="r1")), lambda _: None)
+    lake, first = Lake(own.lake), results_table("tag-document", 1, OUTPUT)
+    snapshot = check_same(lake, catalog_url, first).current_snapshot()
+    assert snapshot.summary.additional_properties["skillyard.run"] == "r1"
+    path = own.include / "skills" / "tag-document" / "skill.yaml"
+    path.write_text(path.read_text().replace("major: 1", "major: 2"))
+    assert migrate(own, "tag-document").n_carried == 3
+    check_same(lake, catalog_url, results_table("tag-document", 2, OUTPUT))
 
 
 def test_the_command_syncs_every_table_but_the_recomputed_ones(
