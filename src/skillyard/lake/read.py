@@ -22,10 +22,13 @@ from skillyard.lake.tables import Table
 __all__ = ["read", "read_file", "scan", "scan_file", "table_names"]
 
 READERS = 8
+BATCH_ROWS = 16_384
+"""Of a scan."""
 READ_AHEAD = 2
 """Batches that a scan fetches before they are asked for."""
-GONE = ("NO_SUCH_KEY", "NOT_FOUND", "404")
-"""What Arrow says of an object on S3 that goes away between being found and being read: it has no error class for it."""
+GONE = ("NO_SUCH_KEY", "NOT_FOUND", "404", "Failed to flush response stream")
+"""What Arrow says of an object on S3 that goes away between being found and being read: it has no error class for it, and where fewer
+bytes were asked for than the store's answer has that says so, it says that it could not take them."""
 
 
 def read(
@@ -87,7 +90,8 @@ def scan_file(
         n_seen = 0
         try:
             dataset = _dataset(lake, [place], schema, partition, where)
-            for batch in dataset.to_batches(columns=_names(columns), filter=where, batch_readahead=READ_AHEAD, fragment_readahead=1):
+            options = {"batch_size": BATCH_ROWS, "batch_readahead": READ_AHEAD, "fragment_readahead": 1}
+            for batch in dataset.to_batches(columns=_names(columns), filter=where, **options):
                 fresh = batch.slice(max(0, n_done - n_seen))
                 n_seen += batch.num_rows
                 if fresh.num_rows:
