@@ -38,9 +38,9 @@ def raw_pdf(*objects: bytes) -> bytes:
     return b"%PDF-1.4\n" + body + b"trailer\n<< /Root 1 0 R /Size %d >>\n%%%%EOF\n" % (len(objects) + 1)
 
 
-def slow_pdf() -> bytes:
-    """Return a PDF whose page tree claims a million pages and contains itself: asking for each takes over a second."""
-    return raw_pdf(b"<< /Type /Catalog /Pages 2 0 R >>", b"<< /Type /Pages /Count 1000000 /Kids [2 0 R] >>")
+def slow_html() -> bytes:
+    """Return a web page of 5 MB whose main text takes ten seconds to find."""
+    return f"<html><body>{'<p>The harbour of Northwick opens at nine.</p>' * 100_000}</body></html>".encode()
 
 
 def flate_bomb_pdf(size_mb: int = 300) -> bytes:

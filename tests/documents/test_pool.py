@@ -1,5 +1,6 @@
 """The pool survives whatever a document does to a worker."""
 
+import io
 import multiprocessing
 import os
 import subprocess
@@ -11,11 +12,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from msoffcrypto.format.ooxml import OOXMLFile
 
 from skillyard.documents import Parsed, ParsePool, Rejected
 from skillyard.documents.process import WorkerFailed
 from tests.documents import made
-from tests.documents.made import TEXT
+from tests.documents.made import GERMAN, TEXT
 
 GOOD = made.pdf(TEXT)
 
@@ -39,15 +41,15 @@ def test_every_key_comes_back_once_with_its_own_document():
 
 
 def test_a_document_past_its_deadline_is_killed_and_the_run_goes_on():
-    items = [("slow", "a.pdf", made.slow_pdf()), *((f"good-{n}", "b.pdf", GOOD) for n in range(5))]
+    items = [("slow", "a.html", made.slow_html()), *((f"good-{n}", "b.pdf", GOOD) for n in range(5))]
     started = time.monotonic()
-    with ParsePool(n_workers=2, deadline_s=0.4) as pool:
+    with ParsePool(n_workers=2, deadline_s=3) as pool:
         results = dict(pool.parse(items))
     assert isinstance(slow := results.pop("slow"), Rejected)
-    assert (slow.kind, slow.error_kind) == ("pdf", "timed_out")
-    assert "0.4 s" in slow.error_message
+    assert (slow.kind, slow.error_kind) == ("html", "timed_out")
+    assert "3 s" in slow.error_message
     assert len(results) == 5 and all(isinstance(result, Parsed) for result in results.values())
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 30
 
 
 def test_a_document_that_needs_too_much_memory_is_refused_and_the_parent_stays_small():
@@ -65,7 +67,7 @@ def test_a_worker_that_dies_costs_only_its_document():
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             for worker in children():
-                if worker.cpu_times().user > 0.4:
+                if worker.cpu_times().user > 1.5:
                     worker.kill()
                     return
             time.sleep(0.02)
@@ -73,10 +75,10 @@ def test_a_worker_that_dies_costs_only_its_document():
     killer = threading.Thread(target=kill_the_busy_one)
     killer.start()
     with ParsePool(n_workers=1, deadline_s=30) as pool:
-        results = dict(pool.parse([("dies", "a.pdf", made.slow_pdf()), ("good", "b.pdf", GOOD)]))
+        results = dict(pool.parse([("dies", "a.html", made.slow_html()), ("good", "b.pdf", GOOD)]))
     killer.join()
     assert isinstance(dies := results["dies"], Rejected)
-    assert (dies.kind, dies.error_kind) == ("pdf", "crashed")
+    assert (dies.kind, dies.error_kind) == ("html", "crashed")
     assert "SIGKILL" in dies.error_message
     assert isinstance(results["good"], Parsed)
 
@@ -116,7 +118,7 @@ def test_bytes_are_loaded_only_when_a_worker_is_free():
 
 def test_an_error_of_the_loader_reaches_the_caller_and_no_document_of_before_haunts_the_next_parse():
     def items() -> Iterator[tuple[str, str, bytes]]:
-        yield "slow", "a.pdf", made.slow_pdf()
+        yield "slow", "a.html", made.slow_html()
         raise OSError("the disk is gone")
 
     with ParsePool(n_workers=2) as pool:
@@ -141,6 +143,41 @@ def test_a_worker_sees_no_secret_of_the_environment(monkeypatch: pytest.MonkeyPa
         list(pool.parse([("one", "a.txt", TEXT.encode())]))
         environment = Path(f"/proc/{children()[0].pid}/environ").read_bytes()
     assert b"secret" not in environment and b"PATH=" in environment
+
+
+def test_passwords_reach_the_worker_and_nothing_that_others_can_see():
+    locked = io.BytesIO()
+    OOXMLFile(io.BytesIO(made.docx("Rules", TEXT))).encrypt("harbour-pass", locked)
+    with ParsePool(n_workers=1, passwords=("wrong-one", "harbour-pass")) as pool:
+        result = dict(pool.parse([("locked", "a.docx", locked.getvalue())]))["locked"]
+        (worker,) = children()
+        seen = Path(f"/proc/{worker.pid}/environ").read_bytes() + Path(f"/proc/{worker.pid}/cmdline").read_bytes()
+    assert isinstance(result, Parsed) and b"harbour-pass" not in seen
+    assert "harbour-pass" not in repr(result)
+
+
+def test_members_come_back_with_their_bytes_and_are_parsed_before_the_rest():
+    archive = made.archive({"a.txt": TEXT, "b.txt": GERMAN})
+    order = []
+    with ParsePool(n_workers=1) as pool:
+        for key, result in pool.parse([("zip", "a.zip", archive), *((str(n), "c.txt", TEXT.encode()) for n in range(3))]):
+            assert isinstance(result, Parsed)
+            order.append(key)
+            for member in result.members:
+                pool.add(member.path, member.path, member.load)
+        folder = Path(pool._folder.name)
+        assert list(folder.iterdir()) == []
+    assert sorted(order) == ["0", "1", "2", "a.txt", "b.txt", "zip"] and order.index("a.txt") < order.index("1")
+    assert not folder.exists()
+
+
+def test_a_worker_that_dies_while_it_unpacks_leaves_nothing_behind():
+    with ParsePool(n_workers=1, deadline_s=0.5) as pool:
+        results = dict(
+            pool.parse([("bomb", "a.zip", made.archive({f"{n}": bytes(8 * 1024**2) for n in range(7)} | {"x": os.urandom(2**20)}))])
+        )
+        assert list(Path(pool._folder.name).iterdir()) == []
+    assert isinstance(results["bomb"], Parsed | Rejected)
 
 
 def test_a_worker_that_cannot_start_is_the_installations_fault(monkeypatch: pytest.MonkeyPatch):
@@ -210,5 +247,5 @@ def test_sixty_hostile_pdfs_are_parsed_or_refused():
     assert kinds["made_flate_bomb_300MB.pdf"] == "out_of_memory"
     assert kinds["made_random_bytes.pdf"] == "unsupported_type"
     assert kinds["zero_bytes.pdf"] == "empty"
-    assert set(kinds.values()) <= {"corrupt", "out_of_memory", "unsupported_type", "empty", "timed_out"}
+    assert set(kinds.values()) <= {"corrupt", "out_of_memory", "unsupported_type", "empty", "timed_out", "too_large"}
     assert sum(isinstance(result, Parsed) for result in results.values()) >= 50

@@ -38,7 +38,7 @@ class ParsePool:
         n_workers: int = 2,
         deadline_s: float = 60.0,
         memory_mb: int = MEMORY_MB,
-        recycle_after: int = 500,
+        recycle_after: int = 2_000,
         passwords: Sequence[str] = (),
     ) -> None:
         if n_workers < 1 or deadline_s <= 0 or memory_mb < 128:

@@ -25,6 +25,7 @@ PASSED_ON = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "TMPDIR", "HOME", "LANG", 
 """All of the environment that a worker sees: it reads hostile bytes and has no use for anybody's keys."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 START_S = 60.0
+FULL_SHARE = 0.8
 MAX_DEADLINE_S = 1_800.0
 """However many of its pages have to be read by OCR, each of which asks for time of its own; more than ``patience.MAX_S`` grants."""
 
@@ -162,8 +163,14 @@ class WorkerProcess:
 
     def _done(self, result: Result, is_spent: bool) -> Result:
         self._current().spool.unlink(missing_ok=True)
-        self.job, self.n_done, self.is_spent = None, self.n_done + 1, is_spent
+        self.job, self.n_done, self.is_spent = None, self.n_done + 1, is_spent or self._is_nearly_full()
         return result
+
+    def _is_nearly_full(self) -> bool:
+        """Return whether so much memory was never given back that the next document could be blamed for it."""
+        with suppress(psutil.Error):
+            return bool(self._memory.memory_info().rss > self._memory_mb * FULL_SHARE * 1024**2)
+        return True
 
     def _reject_of_death(self, job: Job) -> Rejected:
         """A parser that is refused memory by the kernel aborts: what it held before tells that from a crash."""

@@ -1,7 +1,7 @@
 """The rows that a shard of the inbox gives, in the run's folder until they are published."""
 
 import json
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -45,6 +45,10 @@ def describe(result: Parsed | Rejected) -> Row:
         "n_chunks": len(result.chunks),
         "status": "unpacked" if result.is_archive else "parsed",
     }
+
+
+def _fields(value: Any) -> Row:
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 class ShardRows:
@@ -103,8 +107,8 @@ class ShardRows:
         """Keep a document's pages and chunks together: they are never split over two frames."""
         today = datetime.now(UTC).date()
         same = {"doc_id": result.doc_id, "run_id": self._run_id, "ingested_on": today}
-        self._pages += [{**asdict(page), **same} for page in result.pages]
-        self._chunks += [{**asdict(chunk), **same} for chunk in result.chunks]
+        self._pages += [{**_fields(page), **same, "headings": list(map(_fields, page.headings))} for page in result.pages]
+        self._chunks += [{**_fields(chunk), **same} for chunk in result.chunks]
         if result.minhash:
             self._minhashes.append({"doc_id": result.doc_id, "minhash": bytes.fromhex(result.minhash)})
         self.n_pages += len(result.pages)
