@@ -177,8 +177,12 @@ def test_one_publish_names_what_is_wrong_in_each_of_its_tables(local_lake: Lake)
     validation = Validation(local_lake)
     validation.add(TABLES["pages"], pages(1, parser=""))
     validation.add(TAGS, results(range(1), model=""))
-    with pytest.raises(ValidationFailed, match=r"pages: 1 of .* results/tag-document/v1: 1 of"):
+    rejects, row = example("rejects")
+    validation.add(rejects, to_results(rejects, [row]))
+    with pytest.raises(ValidationFailed, match=r"pages: 1 of .* results/tag-document/v1: 1 of") as raised:
         validation.close()
+    assert "rejects:" not in str(raised.value)
+    assert "another table of the same publish was refused" in local_lake.storage.get("_quality/rejects.html").decode()
 
 
 def test_a_page_shows_values_as_text_and_never_as_markup(local_lake: Lake) -> None:

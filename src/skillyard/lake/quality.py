@@ -66,6 +66,8 @@ class Record:
     outcomes: tuple[Outcome, ...]
     rows_name: str
     """Names the rows that were checked."""
+    is_published: bool = True
+    """False when a check of these rows, or of another table in the same publish, blocked it."""
 
     @property
     def name(self) -> str:

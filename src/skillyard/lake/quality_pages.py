@@ -152,6 +152,8 @@ def _sums(record: Record) -> str:
 def _verdict(record: Record) -> str:
     if record.n_failed("block"):
         return '<span class="failed">They were not published.</span>'
+    if not record.is_published:
+        return '<span class="failed">They were not published: another table of the same publish was refused.</span>'
     return (
         '<span class="warned">Published, with warnings.</span>' if record.n_failed("warn") else '<span class="passed">All is well.</span>'
     )

@@ -82,7 +82,7 @@ class Validation:
             if one.run is not None:
                 run = replace(one.run, is_blocked=is_blocked)
                 profiles.record(self._lake, name, checked[name].part, run, one.findings)
-        pages = {name: self._publish(known, outcomes[name], now) for name, known in checked.items()}
+        pages = {name: self._publish(known, outcomes[name], now, not is_blocked) for name, known in checked.items()}
         if is_blocked:
             raise ValidationFailed(" ".join(self._failure(checked[name], outcomes[name], pages[name]) for name in checked if broken[name]))
         return [outcome for found in broken.values() for outcome in found]
@@ -97,10 +97,10 @@ class Validation:
         blocking = frozenset() if run.is_accepted else known.suite.blocking
         return _Compared(run, findings, [_of_finding(finding, blocking) for finding in findings])
 
-    def _publish(self, known: "_Checked", outcomes: Sequence[Outcome], now: datetime) -> str:
+    def _publish(self, known: "_Checked", outcomes: Sequence[Outcome], now: datetime, is_published: bool) -> str:
         """Write the outcomes of one table to ``quality_checks`` and its pages; return the address of this validation's page."""
         run_id = self._run_id or (next(iter(known.run_ids)) if len(known.run_ids) == 1 else None)
-        record = Record(known.table.name, run_id, now, known.n_rows, tuple(outcomes), known.part)
+        record = Record(known.table.name, run_id, now, known.n_rows, tuple(outcomes), known.part, is_published)
         if outcomes:
             append(self._lake, QUALITY_CHECKS, record.rows(), f"check-{record.name}")
         return write_docs(self._lake, record, profiles.load_runs(self._lake, known.table.name))
