@@ -17,7 +17,8 @@ metadata of every Parquet file, with the table's name (`skillyard_table`) and th
 Money is `decimal128(28, 12)` in USD, times are UTC microseconds.
 
 A table lies at `<lake>/<table>/dt=YYYY-MM-DD/*.parquet`. `dt` exists in the path only; the same day stands in the file in the
-column named under *partition*. Names that begin with `_` are no part of a table.
+column named under *partition*. Names that begin with `_` are no part of a table. `skillyard lake show TABLE --how` prints code that
+reads a table with pandas, DuckDB, Spark, Athena, Iceberg or our own reader, and what each of them sees.
 """
 
 RESULTS = """## results/&lt;skill&gt;/v&lt;N&gt;
