@@ -26,7 +26,6 @@ from skillyard.lake import lake as lake_module
 from skillyard.lake.compact import compact
 from skillyard.lake.correct import correct
 from skillyard.lake.lake import Lake
-from skillyard.lake.maintain import tidy
 from skillyard.lake.publish import append, mark_stale, replace_partition, replace_rows
 from skillyard.lake.results import to_results
 from skillyard.lake.tables import COST_DAILY, LLM_CALLS, PAGES
@@ -67,10 +66,9 @@ def _append(lake: Lake) -> None:
 
 
 def merge(lake: Lake, table: str) -> None:
-    """Compact a table whose days are all over, and tidy up, as every night."""
+    """Compact a table whose days are all over."""
     for _ in compact(lake, [table], NEXT + timedelta(days=1)):
         pass
-    tidy(lake)
 
 
 def _correct(lake: Lake) -> None:

@@ -101,20 +101,29 @@ class TableCheck:
     def _check_file(self, table: Table, key: str, named: File | None) -> Hashes:
         """Check one file; return its rows' keys."""
         self.n_files += 1
-        try:
-            with self._opened(key) as (place, source), pq.ParquetFile(source, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
-                self._check_place(key, place)
-                self._check_footer(table, key, named, file)
-                return self._check_rows(table, key, file)
-        except FileNotFoundError:
-            self._note(
-                "missing", key, f"is part of the table and is nowhere: its {named.n_rows if named else '?'} rows are lost. {RESTORE}"
-            )
-        except SchemaMismatch as error:
-            self._note("schema", key, str(error))
-        except (OSError, pa.ArrowException) as error:
-            self._note("unreadable", key, f"cannot be read: {error}. {RESTORE}")
+        for _ in places(key):  # somebody may move it away while we read, twice at most
+            place = key
+            try:
+                with self._opened(key) as (place, source), pq.ParquetFile(source, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
+                    return self._check_opened(table, key, named, place, file)
+            except FileNotFoundError:
+                lost = f"its {named.n_rows} rows are lost" if named else "its rows are lost"
+                self._note("missing", key, f"is part of the table and is nowhere: {lost}. {RESTORE}")
+            except SchemaMismatch as error:
+                self._note("schema", key, str(error))
+            except (OSError, pa.ArrowException) as error:
+                if not self.lake.has(place):
+                    continue
+                self._note("unreadable", key, f"cannot be read: {error}. {RESTORE}")
+            break
         return NONE
+
+    def _check_opened(self, table: Table, key: str, named: File | None, place: str, file: pq.ParquetFile) -> Hashes:
+        check_file_schema(file.schema_arrow, table.schema, self.lake.storage.uri(key))
+        hashes = self._check_rows(table, key, file)
+        self._check_place(key, place)
+        self._check_footer(key, named, file)
+        return hashes
 
     @contextmanager
     def _opened(self, key: str) -> Iterator[tuple[str, Any]]:
@@ -134,8 +143,7 @@ class TableCheck:
         if place == places(key)[2] and key in find_contents(self.lake, self.name).keys:
             self._note("displaced", key, f"lies in {place}: raw reads miss its rows. Copy it back to its place.")
 
-    def _check_footer(self, table: Table, key: str, named: File | None, file: pq.ParquetFile) -> None:
-        check_file_schema(file.schema_arrow, table.schema, self.lake.storage.uri(key))
+    def _check_footer(self, key: str, named: File | None, file: pq.ParquetFile) -> None:
         found, said = file.metadata.num_rows, (file.metadata.metadata or {}).get(ROW_HASH.encode(), b"").decode()
         if named and named.n_rows != found:
             self._note("row_count", key, f"has {found} rows, the manifest says {named.n_rows}. {RESTORE}")
