@@ -68,7 +68,7 @@ def run_pass(run_id: str) -> None:
 
     settings = Settings.from_env()
     started = time.perf_counter()
-    plan = steps.discover(settings, run_id)
+    plan = steps.discover(settings, run_id, n_shards=1)
     discovered = time.perf_counter()
     if plan.shards:
         import_ahead()

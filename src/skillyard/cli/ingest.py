@@ -57,7 +57,7 @@ def ingest(
     if dry_run:
         print_value(steps.preview(settings, request, say), as_json)
         return
-    plan = steps.discover(settings, new_run_id(), request, progress=say)
+    plan = steps.discover(settings, new_run_id(), request, n_shards=1, progress=say)  # one after the other: each costs a pool's start
     if plan.shards:
         import_ahead()
     try:

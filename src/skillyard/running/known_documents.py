@@ -1,5 +1,7 @@
 """What the lake knows of documents that a shard comes across: what was parsed once is not parsed again."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -22,7 +24,7 @@ class KnownDocuments:
 
     def of_sizes(self, sizes_bytes: set[int]) -> dict[str, Row]:
         """Return what follows from the bytes of parsed documents that have one of these sizes: no other can equal one of them."""
-        return self._described(pc.field("size_bytes").isin(pa.array(sizes_bytes, pa.int64())))
+        return _Rows(self._scan(pc.field("size_bytes").isin(pa.array(sizes_bytes, pa.int64()))))
 
     def of_ids(self, doc_ids: set[str]) -> dict[str, Row]:
         """Return what follows from the bytes of these documents, as far as they were parsed before."""
@@ -46,9 +48,43 @@ class KnownDocuments:
         return frozenset((row["uri"], row["doc_id"]) for row in newest.values() if row["status"] in ("parsed", "unpacked"))
 
     def _described(self, where: pc.Expression) -> dict[str, Row]:
+        return {row.pop("doc_id"): row for batch in self._scan(where) for row in batch.to_pylist()}
+
+    def _scan(self, where: pc.Expression) -> Iterator[pa.RecordBatch]:
         is_whole = (pc.field("status") == "parsed") & ~pc.field("kind").isin(MAILS)
-        batches = scan(self._lake, "documents", ["doc_id", *DESCRIBES], where & is_whole)
-        return {row.pop("doc_id"): row for batch in batches for row in batch.to_pylist()}
+        return scan(self._lake, "documents", ["doc_id", *DESCRIBES], where & is_whole)
+
+
+class _Rows(dict[str, Row]):
+    """Rows by doc_id, kept as Arrow until one is asked for: many more have a size than the bytes of a shard's documents."""
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        super().__init__()
+        self._batches = [batch for batch in batches if batch.num_rows]
+        marks = [np.array([_mark(doc_id) for doc_id in batch["doc_id"].to_pylist()], np.uint64) for batch in self._batches]
+        self._marks = np.concatenate([np.empty(0, np.uint64), *marks])
+        self._order = np.argsort(self._marks)
+        self._marks = self._marks[self._order]
+        self._starts = np.cumsum([0, *(batch.num_rows for batch in self._batches)])
+
+    def __contains__(self, doc_id: object) -> bool:
+        return super().__contains__(doc_id) or (isinstance(doc_id, str) and self._find(doc_id) is not None)
+
+    def __missing__(self, doc_id: str) -> Row:
+        row = self._find(doc_id)
+        if row is None:
+            raise KeyError(doc_id)
+        self[doc_id] = row
+        return row
+
+    def _find(self, doc_id: str) -> Row | None:
+        mark = np.uint64(_mark(doc_id))
+        for at in self._order[np.searchsorted(self._marks, mark) : np.searchsorted(self._marks, mark, "right")]:
+            number = int(np.searchsorted(self._starts, at, "right")) - 1
+            (row,) = self._batches[number].slice(int(at) - int(self._starts[number]), 1).to_pylist()
+            if row.pop("doc_id") == doc_id:
+                return dict(row)
+        return None
 
 
 def _mark(doc_id: str) -> int:
