@@ -30,7 +30,7 @@ COMMANDS = [
     *("quality audit", "quality report", "quality checks", "quality accept"),
     *("cost report", "cost flags", "cost plan", "cost endpoints", "cost reconcile"),
     *("cache stats", "cache clear", "airflow up", "airflow down", "airflow setup", "airflow demo"),
-    *("lake tables", "lake show", "lake migrate", "lake iceberg"),
+    *("lake tables", "lake show", "lake migrate", "lake iceberg", "lake compact", "lake verify"),
 ]
 
 
