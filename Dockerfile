@@ -17,9 +17,9 @@ RUN /opt/skillyard/.venv/bin/pip install --no-deps .
 
 FROM python:3.12.12-slim-bookworm
 
-# libgomp1: the language models and the classifiers compute with OpenMP.
+# libgomp1: the language models and the classifiers compute with OpenMP. tesseract reads scans; add tesseract-ocr-fra … for your languages.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends libgomp1 \
+    && apt-get install --yes --no-install-recommends libgomp1 tesseract-ocr tesseract-ocr-deu \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 skillyard \
     && useradd --uid 10001 --gid 10001 --create-home skillyard \
