@@ -63,26 +63,26 @@ def compact(lake: Lake, tables: Sequence[str] | None = None, today: date | None 
 def merge_day(lake: Lake, merge: Merge) -> Merged:
     """Write the merged file and switch to it, if all of its sources still belong to the table then."""
     table = all_contents(lake, merge.table).table
-    with merge_files(lake, table, merge.keys) as merged:
-        if merged.row_hash != merged.source_hash:
-            raise StorageError(
-                f"{merge.table} of {merge.day}: the merged file does not hold the rows of its {len(merge.keys)} sources. Nothing changed; "
-                "check the disk and the memory of this machine, then: skillyard lake verify."
-            )
-        new: dict[str, NewFile] = {}
+    merged = merge_files(lake, table, merge.keys)
+    if merged.row_hash != merged.source_hash:
+        raise StorageError(
+            f"{merge.table} of {merge.day}: the merged file does not hold the rows of its {len(merge.keys)} sources. Nothing changed; "
+            "check the disk and the memory of this machine, then: skillyard lake verify."
+        )
+    new: dict[str, NewFile] = {}
 
-        def decide(current: Manifest) -> Change | None:
-            nonlocal new
-            key = file_name(merge.table, merge.day, "compacted", merged.data, current)
-            new = {key: NewFile(merged.data, merged.n_rows, merged.row_hash)}
-            if merge.table.startswith("results/"):
-                is_whole = all(key in current.files for key in merge.keys)
-                return Change(new, {key: current.files[key] for key in merge.keys}) if is_whole else None
-            return superseding(lake, current, merge.keys, new)
+    def decide(current: Manifest) -> Change | None:
+        nonlocal new
+        key = file_name(merge.table, merge.day, "compacted", merged.data, current)
+        new = {key: NewFile(merged.data, merged.n_rows, merged.row_hash)}
+        if merge.table.startswith("results/"):
+            is_whole = all(key in current.files for key in merge.keys)
+            return Change(new, {key: current.files[key] for key in merge.keys}) if is_whole else None
+        return superseding(lake, current, merge.keys, new)
 
-        done = switch(lake, table, decide)
-        is_done = set(new) <= set(done.files)
-        return Merged(merge.table, merge.day, len(merge.keys), merged.n_rows, len(merged.data) if is_done else 0)
+    done = switch(lake, table, decide)
+    is_done = set(new) <= set(done.files)
+    return Merged(merge.table, merge.day, len(merge.keys), merged.n_rows, len(merged.data) if is_done else 0)
 
 
 def _merges(contents: Contents, today: date) -> Iterator[Merge]:

@@ -1,7 +1,6 @@
 """Several files of a table as one, sorted, in bounded memory: sorted runs on the disk, then a merge of their heads, batch by batch."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,12 +10,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from skillyard.lake.lake import Lake
-from skillyard.lake.parquet import ROW_HASH, encode_sorted
+from skillyard.lake.parquet import ROW_HASH, write_sorted
 from skillyard.lake.read import scan_file
 from skillyard.lake.rowhash import add_hashes, row_hash
 from skillyard.lake.tables import Table
 
-RUN_BYTES = 64 * 1024**2
+RUN_BYTES = 32 * 1024**2
 """Rows that are held to be sorted, as Arrow holds them."""
 HEAD_BYTES = 2 * 1024**2
 """Rows of each run that are held while the runs are merged."""
@@ -48,9 +47,8 @@ def order_of(table: Table) -> tuple[str, ...]:
     return tuple(name for name in found if not table.schema.field(name).nullable) or table.key
 
 
-@contextmanager
-def merge_files(lake: Lake, table: Table, keys: Sequence[str]) -> Iterator[MergedFile]:
-    """Give the rows of the files as one Parquet file."""
+def merge_files(lake: Lake, table: Table, keys: Sequence[str]) -> MergedFile:
+    """Return the rows of the files as one Parquet file."""
     with TemporaryDirectory(prefix="skillyard-merge-") as folder:
         hashes: list[str] = []
         runs = [
@@ -58,11 +56,11 @@ def merge_files(lake: Lake, table: Table, keys: Sequence[str]) -> Iterator[Merge
             for number, run in enumerate(_runs(lake, table, keys, hashes))
         ]
         source_hash = add_hashes(hashes)
-        batches = _merged([_heads(run) for run in runs], order_of(table))
-        data = encode_sorted(table.schema, batches, order_of(table), lambda: {ROW_HASH: source_hash})
-    written = pq.ParquetFile(pa.BufferReader(data))
-    read_back = [row_hash(table, pa.Table.from_batches([batch])) for batch in written.iter_batches()]
-    yield MergedFile(data, written.metadata.num_rows, source_hash, add_hashes(read_back))
+        path, batches = Path(folder) / "merged.parquet", _merged([_row_groups(run) for run in runs], order_of(table))
+        write_sorted(path, table.schema, batches, order_of(table), **{ROW_HASH: source_hash})
+        read_back = [(row_hash(table, rows), rows.num_rows) for rows in _row_groups(path)]
+        data = path.read_bytes()
+    return MergedFile(data, sum(n_rows for _, n_rows in read_back), source_hash, add_hashes(hashed for hashed, _ in read_back))
 
 
 def _runs(lake: Lake, table: Table, keys: Sequence[str], hashes: list[str]) -> Iterator[pa.Table]:
@@ -87,8 +85,8 @@ def _spill(path: Path, rows: pa.Table, order: Sequence[str]) -> Path:
     return path
 
 
-def _heads(path: Path) -> Iterator[pa.Table]:
-    """Yield a run piece by piece."""
+def _row_groups(path: Path) -> Iterator[pa.Table]:
+    """Yield the row groups of a file."""
     with pq.ParquetFile(path) as file:
         for number in range(file.num_row_groups):
             yield file.read_row_group(number)

@@ -1,6 +1,7 @@
 """Arrow tables to Parquet bytes and back."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,15 +25,13 @@ def encode_late(rows: pa.Table, metadata: Callable[[], dict[str, str]]) -> bytes
     return bytes(sink.getvalue())
 
 
-def encode_sorted(schema: pa.Schema, batches: Iterable[pa.Table], order: Sequence[str], metadata: Callable[[], dict[str, str]]) -> bytes:
-    """Return the bytes of rows that come sorted by ``order``, with what lets a reader skip: small row groups, an index of their pages."""
-    sink = pa.BufferOutputStream()
+def write_sorted(path: Path, schema: pa.Schema, batches: Iterable[pa.Table], order: Sequence[str], **metadata: str) -> None:
+    """Write rows that come sorted by ``order``, with what lets a reader skip: small row groups, an index of their pages."""
     sorting = pq.SortingColumn.from_ordering(schema, [(name, "ascending") for name in order])
-    with pq.ParquetWriter(sink, schema, compression="zstd", write_page_index=True, sorting_columns=sorting) as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd", write_page_index=True, sorting_columns=sorting) as writer:
         for group in _groups(batches):
             writer.write_table(group, row_group_size=group.num_rows)
-        writer.add_key_value_metadata(metadata())
-    return bytes(sink.getvalue())
+        writer.add_key_value_metadata(metadata)
 
 
 def decode(data: bytes) -> pa.Table:

@@ -43,10 +43,10 @@ def _append_day(lake: Lake, table: Table, day: date, rows: pa.Table, part: str) 
     key, wanted = f"{table.name}/dt={day}/part-{part}.parquet", row_hash(table, rows)
     data = encode(rows, **{ROW_HASH: wanted})
     for _ in range(REPLACE_TRIES):
-        if absorbed := _absorbed_hash(lake, table, key):
+        if (absorbed := _absorbed_hash(lake, table, key)) is not None:
             return _recognised(lake, table, day, rows, part, key, wanted, absorbed)
         if lake.storage.put_if_absent(key, data) is not None:
-            if absorbed := _absorbed_hash(lake, table, key):
+            if (absorbed := _absorbed_hash(lake, table, key)) is not None:
                 lake.storage.delete(key)
                 return _recognised(lake, table, day, rows, part, key, wanted, absorbed)
             return Committed(key, rows.num_rows, True)
