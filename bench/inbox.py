@@ -1,7 +1,6 @@
 """Ingestion of many small documents from S3: memory of every process, and what a second look costs when 1 % has changed.
 
-The store is moto's server with authentication, in a process of its own. Each answer of it lists 10,000 keys instead of S3's 1,000: it
-sorts all keys for every answer, which is no part of what is measured.
+The store is moto's server with authentication, in a process of its own (``stocked_s3.py``).
 """
 
 import json
@@ -160,7 +159,7 @@ def _stocked(n: int) -> Iterator[dict[str, str]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    env = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "1000000", "MOTO_S3_DEFAULT_MAX_KEYS": "10000", "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "1000000", "PYTHONPATH": str(ROOT)}
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "bench" / "stocked_s3.py"), str(port), str(n)], env=env, stdout=log, stderr=log
