@@ -9,6 +9,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from skillyard.documents import Parsed, Rejected, parse_document
 from skillyard.documents.kinds import ReadOptions
@@ -229,3 +231,25 @@ def test_a_word_document_that_is_encrypted_opens_with_a_password_of_the_list():
     assert isinstance(opened, Parsed) and opened.kind == "docx" and TEXT in opened.pages[0].text
     assert opened.doc_id == refused.doc_id
     assert "harbour" not in repr(ReadOptions(("harbour",)))
+
+
+WHOLE = {
+    "zip": made.archive({"a.txt": TEXT, "b/c.pdf": made.pdf(TEXT), "d.zip": made.archive({"e.txt": TEXT})}),
+    "tar": tar(("a.txt", TEXT.encode()), ("b.pdf", made.pdf(TEXT))),
+    "tgz": gzip.compress(tar(("a.txt", TEXT.encode()), ("b.pdf", made.pdf(TEXT))), mtime=0),
+    "msg": made.msg("Boats", TEXT, {"a.txt": TEXT.encode()}, inside=("Older", TEXT)),
+    "eml": made.eml(TEXT),
+}
+
+
+@given(kind=st.sampled_from(sorted(WHOLE)), data=st.data())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_cut_or_flipped_archive_is_unpacked_or_refused(kind: str, data: st.DataObject, tmp_path: Path):
+    whole = bytearray(WHOLE[kind])
+    for at in data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=6)):
+        whole[at] ^= data.draw(st.integers(1, 255))
+    cut = data.draw(st.sampled_from([len(whole), data.draw(st.integers(1, len(whole)))]))
+    result = unpack(bytes(whole[:cut]), tmp_path)
+    if isinstance(result, Parsed):
+        paths = [member.path for member in result.members]
+        assert len(paths) == len(set(paths)) and not any(".." in path.split("/") or path.startswith("/") for path in paths)

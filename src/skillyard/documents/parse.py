@@ -31,22 +31,27 @@ def identify(data: bytes, name: str, doc_id: str, options: ReadOptions) -> tuple
     try:
         plain = decrypt_office(data, options.passwords)
         return sniff(plain, name), plain
-    except Refused as error:
-        return reject(doc_id, "unknown", mime_of_unsupported(data), error.error_kind, error.found)
+    except Exception as error:
+        return _reject_of(error, doc_id, "unknown", mime_of_unsupported(data))
 
 
 def read_as(found: FileType, data: bytes, doc_id: str, options: ReadOptions) -> Parsed | Rejected:
     """Read the document as the kind it is."""
     try:
         return _to_parsed(found, READERS[found.kind](data, options), doc_id, options)
-    except Refused as error:
-        return reject(doc_id, found.kind, found.mime_type, error.error_kind, error.found)
-    except MemoryError:
-        return reject(doc_id, found.kind, found.mime_type, "out_of_memory", "an allocation failed")
-    except ImportError:
-        raise  # our installation is broken, not the document
     except Exception as error:
-        return reject(doc_id, found.kind, found.mime_type, "corrupt", f"{type(error).__name__}: {error}")
+        return _reject_of(error, doc_id, found.kind, found.mime_type)
+
+
+def _reject_of(error: Exception, doc_id: str, kind: str, mime_type: str) -> Rejected:
+    """Return what an error means for the document; one of our installation is raised again."""
+    if isinstance(error, ImportError):
+        raise error
+    if isinstance(error, Refused):
+        return reject(doc_id, kind, mime_type, error.error_kind, error.found)
+    if isinstance(error, MemoryError):
+        return reject(doc_id, kind, mime_type, "out_of_memory", "an allocation failed")
+    return reject(doc_id, kind, mime_type, "corrupt", f"{type(error).__name__}: {error}")
 
 
 def _to_parsed(found: FileType, content: Content, doc_id: str, options: ReadOptions) -> Parsed:
