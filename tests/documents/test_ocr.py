@@ -132,7 +132,16 @@ def test_a_document_can_ask_for_time_only_up_to_a_limit():
     assert job.deadline_s == MAX_DEADLINE_S
 
 
-def test_a_tesseract_that_hangs_makes_its_page_unreadable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_a_picture_at_which_tesseract_hangs_is_read_by_rapidocr(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    fake_program(tmp_path, f"exec {shutil.which('sleep')} 60")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(tesseract, "DEADLINE_S", 0.5)
+    read = read_picture(page(*ENGLISH[:1], size=(1400, 200)))
+    assert read.parser.startswith("rapidocr ") and words(read.text) == words(ENGLISH[0])
+
+
+@pytest.mark.usefixtures("without_rapidocr")
+def test_a_picture_at_which_the_only_engine_hangs_is_unreadable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     fake_program(tmp_path, f"exec {shutil.which('sleep')} 60")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(tesseract, "DEADLINE_S", 0.5)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from skillyard.documents.kinds.content import Content, PageContent, ReadOptions
 from skillyard.documents.ocr import read_picture
+from skillyard.documents.ocr.picture import MAX_SIDE
 from skillyard.documents.result import Refused
 
 if TYPE_CHECKING:
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
 MAX_PIXELS = 100_000_000
 """A page of A3 at 600 dots per inch has 70 million."""
 MAX_PAGES = 1_000
+DECODER = "pillow"
+"""The parser of a page that could not even be decoded."""
 FORMATS = ("PNG", "JPEG", "TIFF")
 PNG, PNG_END = b"\x89PNG", b"IEND"
 REDUCED_IMAGE = 1
-NEW_SUBFILE_TYPE, EXIF_FOLDER = 0x00FE, 0x8769
+NEW_SUBFILE_TYPE, ORIENTATION, EXIF_FOLDER = 0x00FE, 0x0112, 0x8769
+TURNS = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"}
+"""EXIF's orientation → what makes it upright."""
 EXIF = {0x010E: "description", 0x0131: "creator", 0x013B: "author", 0x8298: "copyright"}
 EXIF_DATES = (0x9003, 0x9004, 0x0132)
 """When it was taken, digitised, changed: the first that is there. Where it was taken (GPS) is never read: it can be somebody's home."""
@@ -37,7 +42,7 @@ def read_image(data: bytes, options: ReadOptions) -> Content:
             pages = tuple(_pages(image))
     finally:
         Image.MAX_IMAGE_PIXELS = limit
-    if all(page.status == "unreadable" for page in pages):
+    if all(page.parser == DECODER for page in pages):
         raise Refused("corrupt", "a truncated or damaged image")
     return Content(pages, title=metadata.pop("title", None), metadata=metadata)
 
@@ -60,7 +65,7 @@ def _pages(image: "Image") -> Iterator[PageContent]:
         except EOFError:
             return
         except Exception:
-            yield PageContent("", "pillow", "unreadable")
+            yield PageContent("", DECODER, "unreadable")
             return
         if number == MAX_PAGES:
             raise Refused("too_large", f"more than {MAX_PAGES:,} pages")
@@ -73,17 +78,27 @@ def _pages(image: "Image") -> Iterator[PageContent]:
 
 
 def _read_page(image: "Image", hint: str | None) -> PageContent:
-    from PIL import ImageOps
-
     if image.width * image.height > MAX_PIXELS:
         raise Refused("too_large", f"{image.width:,} x {image.height:,} pixels, allowed are {MAX_PIXELS:,}")
     try:
-        picture = ImageOps.exif_transpose(image)
+        picture = _upright(image)
     except MemoryError:
         raise
     except Exception:  # whatever a decoder says of damaged bytes
-        return PageContent("", "pillow", "unreadable")
+        return PageContent("", DECODER, "unreadable")
     return read_picture(picture, hint)
+
+
+def _upright(image: "Image") -> "Image":
+    """Return the picture decoded, the right way up, and no more than twice as large as OCR wants it, to keep its copies small."""
+    from PIL.Image import Transpose
+
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    image.draft("L", (MAX_SIDE, MAX_SIDE))
+    image.load()
+    factor = max(image.size) // MAX_SIDE
+    picture = image.reduce(factor) if factor > 1 and image.mode in ("L", "RGB", "RGBA", "CMYK") else image
+    return picture.transpose(Transpose[turn]) if turn else picture
 
 
 def _language(page: PageContent) -> str | None:

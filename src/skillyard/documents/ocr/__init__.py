@@ -46,11 +46,13 @@ def read_picture(picture: "Image", hint: str | None = None) -> PageContent:
     if not patience.ask_for(PICTURE_S):
         return PageContent("", "none", UNAVAILABLE)
     installed = tesseract.languages(os.environ.get("PATH"))
+    ready = prepared(picture)
     try:
-        ready = prepared(picture)
         reading = _by_tesseract_first(ready, hint, installed) if installed - {"osd"} else _by_rapidocr(ready)
     except tesseract.TesseractStuck:
-        return PageContent("", "tesseract", "unreadable")
+        if not rapid.is_there():
+            return PageContent("", "tesseract", "unreadable")
+        reading = _by_rapidocr(ready)
     if reading is None:
         return PageContent("", "none", UNAVAILABLE)
     if not reading.is_text:
