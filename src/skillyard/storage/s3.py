@@ -5,7 +5,8 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,8 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ResponseStreamingError,
 )
+from botocore.session import get_session
+from botocore.utils import parse_timestamp
 
 from skillyard.errors import ConfigError, LakeNotWritable, ObjectMissing, StorageError, StorageRefused
 from skillyard.storage.base import ObjectInfo, check_key
@@ -242,4 +245,16 @@ def _client(process_id: int, endpoint: str | None, region: str | None, *credenti
         max_pool_connections=32,
         s3={"addressing_style": "path" if endpoint else "auto"},
     )
-    return boto3.session.Session().client("s3", endpoint_url=endpoint, region_name=region or "us-east-1", config=config)
+    session = get_session()
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_parse_time)
+    own = boto3.session.Session(botocore_session=session)
+    return own.client("s3", endpoint_url=endpoint, region_name=region or "us-east-1", config=config)
+
+
+def _parse_time(text: Any) -> datetime:
+    """Return a time that a store wrote; botocore's own parser, which knows more forms, takes half of the time that a listing takes."""
+    if isinstance(text, str) and text.endswith("Z"):
+        with suppress(ValueError):
+            return datetime.fromisoformat(text)
+    found: datetime = parse_timestamp(text)
+    return found
