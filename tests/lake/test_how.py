@@ -1,8 +1,10 @@
 """What `skillyard lake show TABLE --how` prints is run as it stands: for every table, in a folder and on S3."""
 
 import ast
+import json
 import re
 import shutil
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib.resources import files
@@ -12,8 +14,10 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
+from skillyard.cli.lake import list_tables, show_table
 from skillyard.errors import UnknownName
 from skillyard.lake.ddl import hive_type
 from skillyard.lake.how import ENGINES, how
@@ -184,6 +188,36 @@ def test_hive_types() -> None:
     }
     with pytest.raises(ValueError, match="no Hive type"):
         hive_type(pa.timestamp("ns"))
+
+
+def test_the_commands_show_rows_columns_and_code(
+    local_lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(local_lake, RICH)
+    monkeypatch.setenv("SKILLYARD_LAKE", local_lake.url)
+
+    def data(show: Callable[..., None], *arguments: Any, **options: Any) -> Any:
+        show(*arguments, as_json=True, **options)
+        return json.loads(capsys.readouterr().out)
+
+    counts = {row["table"]: (row["version"], row["rows"]) for row in data(list_tables)}
+    assert counts[RICH.name] == (3, 3) and counts["pages"] == (1, 0)
+    assert [len(data(show_table, "results/extract-invoice", limit=n)) for n in (1, 2, 20)] == [1, 2, 3]
+    assert set(data(show_table, RICH.name, columns="state,total")[0]) == {"state", "total"}
+    described = {row["column"]: row for row in data(show_table, RICH.name, is_schema=True)}
+    assert described["total"]["type"] == "decimal128(28, 12)" and described["cost_usd"]["meaning"] == "what they cost"
+    show_table(RICH.name, is_how=True)
+    assert "CREATE EXTERNAL TABLE" in capsys.readouterr().out
+
+
+def test_filters_on_labels_skip_files_that_lack_them(lake: Lake) -> None:
+    for state in ("late", "early", None):
+        replace_rows(lake, RICH, results(range(2), table=RICH, **ANSWER | {"state": state}, item_id=str(state)).slice(0, 1), f"p-{state}")
+    for value, n in (("late", 1), ("early", 1), ("lost", 0)):
+        assert read(lake, RICH.name, ["item_id"], pc.field("state") == value).num_rows == n
+    assert read(lake, RICH.name, ["state"], pc.field("state").isin(["late", "early", "lost"])).num_rows == 2
+    assert read(lake, RICH.name, ["state"], pc.field("state").is_null()).num_rows == 1
+    assert read(lake, RICH.name).group_by("state").aggregate([("total", "sum")]).num_rows == 3
 
 
 def test_secrets_are_taken_from_the_environment_and_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,7 +115,9 @@ def test_columns_that_come_and_go_come_and_go(local_lake: Lake, catalog_url: str
     assert [tags is None for tags in found["tags"].to_pylist()] == [False] * 2 + [True] * 3
 
 
-def test_syncs_at_the_same_time_end_with_the_newest_state(local_lake: Lake, catalog_url: str) -> None:
+@pytest.mark.parametrize("catalog", ["catalog_url", "postgres_url"], ids=["sqlite", "postgresql"])
+def test_syncs_at_the_same_time_end_with_the_newest_state(catalog: str, local_lake: Lake, request: pytest.FixtureRequest) -> None:
+    catalog_url = request.getfixturevalue(catalog)
     publish(local_lake, "start", 0, 1)
     sync_tables(local_lake, catalog_url, [RICH.name])
 
