@@ -295,7 +295,7 @@ def test_checks_are_listed_and_a_run_that_differs_is_accepted(
     run_id = json.loads(call(capsys, monkeypatch, "run", "tag-document", "--json")[1])["run_id"]
     table = "results/tag-document/v1"
     code, out, err = call(capsys, monkeypatch, "quality", "checks", "--table", table, "--json")
-    assert code == 0 and f"0 of {len(json.loads(out))} checks failed." in err
+    assert code == 0 and f"0 checks failed of {len(json.loads(out))}." in err
     assert {(row["table"], row["run_id"], row["has_passed"]) for row in json.loads(out)} == {(table, run_id, True)}
     assert call(capsys, monkeypatch, "quality", "checks", "--failed")[1] == "no rows\n"
     code, _, err = call(capsys, monkeypatch, "quality", "accept", table, run_id)

@@ -17,6 +17,7 @@ from skillyard.lake.tables import TABLES
 from skillyard.lake.validate import Validation, check, validate
 from tests.lake.rows import SHA, TAGS, example, pages, results
 
+NOTHING_READ = {"n_pages": 0, "n_chars": 0, "n_chunks": 0}
 BAD: list[tuple[str, dict[str, Any]]] = [
     ("documents", {"doc_id": "x", "uri": "a.pdf", "status": "lost", "size_bytes": -1, "language": "English", "kind": ""}),
     ("pages", {"page_no": 0, "n_chars": -1, "status": "none", "parser": "", "language": "EN"}),
@@ -74,6 +75,12 @@ def test_a_suite_refuses_each_bad_value(name: str, changes: dict[str, Any]) -> N
 def test_some_rules_hold_for_one_status_only(name: str, changes: dict[str, Any], columns: set[str]) -> None:
     table, row = example(name)
     assert {o.columns for o in check(table, to_results(table, [row | changes])) if not o.has_passed} == columns
+
+
+def test_an_archive_that_holds_itself_is_told_and_stops_no_one(local_lake: Lake) -> None:
+    table, row = example("documents")
+    (warned,) = validate(local_lake, table, to_results(table, [row | {"parent_doc_id": SHA, "status": "unpacked"} | NOTHING_READ]))
+    assert (warned.columns, warned.severity) == ("doc_id, parent_doc_id", "warn")
 
 
 def test_an_unknown_outcome_may_not_have_a_cost() -> None:

@@ -65,7 +65,8 @@ def list_checks(
     rows = read(lake, QUALITY_CHECKS, where=wanted).sort_by([("checked_at", "descending"), ("check_id", "ascending")]).to_pylist()
     shown = ("checked_at", "table", "run_id", "check", "columns", "severity", "has_passed", "n_unexpected", "value", "bound", "message")
     print_rows(rows if as_json else [{name: row[name] for name in shown} for row in rows], as_json)
-    say(f"{sum(not row['has_passed'] for row in rows)} of {len(rows)} checks failed. Pages: {lake.storage.uri('_quality/index.html')}")
+    n_failed = sum(not row["has_passed"] for row in rows)
+    say(f"{n_failed} checks failed{'' if failed else f' of {len(rows)}'}. Pages: {lake.storage.uri('_quality/index.html')}")
 
 
 @app.command("accept")
