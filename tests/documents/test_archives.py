@@ -199,6 +199,12 @@ def test_a_zip_that_claims_millions_of_members_is_refused_before_they_are_listed
     assert isinstance(result, Rejected) and result.error_kind == "archive_limit"
 
 
+def test_a_disk_without_room_is_not_the_archives_fault(tmp_path: Path):
+    spool = SpoolWriter(tmp_path / "missing folder" / "spool")
+    result = parse_document(made.archive({"a.txt": "a"}), "a.zip", ReadOptions(spool=spool))
+    assert isinstance(result, Rejected) and result.error_kind == "crashed" and "no room" in result.error_message
+
+
 def test_an_encrypted_zip_opens_with_a_password_of_the_list_and_says_so_without(tmp_path: Path):
     data = encrypted_zip({"a.txt": TEXT.encode(), "b.txt": b"short"}, b"harbour")
     result = unpack(data, tmp_path, "wrong", "pier")

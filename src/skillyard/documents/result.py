@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Protocol
 
 ERROR_KINDS = {
-    "password_required": "encrypted: remove the password and put the document into the inbox again",
+    "password_required": "encrypted: put its password into the file that SKILLYARD_PASSWORDS names and retry, or put it in without one",
     "corrupt": "not readable as what it is: export it again from its source",
     "unsupported_type": "not a document we read: convert it to PDF, Office 2007 or later, HTML, mail, text, PNG, JPEG, TIFF, ZIP or TAR",
     "empty": "no bytes, or nothing but white space",

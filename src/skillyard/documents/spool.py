@@ -14,6 +14,8 @@ from skillyard.documents.result import MAX_DOCUMENT_BYTES, Member, Refused
 MAX_MEMBERS = 10_000
 MAX_EXPANDED_BYTES = 1024**3
 MAX_PATH_CHARS = 500
+OF_THE_WHOLE = ("archive_limit", "crashed")
+"""Kinds of errors that end the archive, not one of its members."""
 
 
 class SpoolWriter:
@@ -40,7 +42,7 @@ class SpoolWriter:
                 if self._n_bytes - start > MAX_DOCUMENT_BYTES:
                     raise Refused("too_large", f"more than {MAX_DOCUMENT_BYTES:,} bytes")
         except Refused as error:
-            if error.error_kind == "archive_limit":
+            if error.error_kind in OF_THE_WHOLE:
                 raise
             self._members.append(Member(label, start, 0, error.error_kind, error.found))
             return
@@ -59,9 +61,12 @@ class SpoolWriter:
         self._n_bytes += len(piece)
         if self._n_bytes > self._max_bytes:
             raise Refused("archive_limit", f"unpacks to more than {self._max_bytes:,} bytes")
-        if self._file is None:
-            self._file = self._path.open("xb")
-        self._file.write(piece)
+        try:
+            if self._file is None:
+                self._file = self._path.open("xb")
+            self._file.write(piece)
+        except OSError as error:
+            raise Refused("crashed", f"there is no room for what lies in it: {error}") from error
 
     def _label(self, path: str) -> str:
         """Return the path without what could lead out of a folder, and with a number where another member has it already."""

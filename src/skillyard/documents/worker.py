@@ -42,7 +42,12 @@ def main() -> None:
             return
         signal.alarm(math.ceil(job["deadline_s"] + GRACE_S))
         patience.begin()
-        _answer(connection, data, job["name"], job["doc_id"], ReadOptions(passwords, SpoolWriter(Path(job["spool"]))))
+        spool = Path(job["spool"])
+        try:
+            _answer(connection, data, job["name"], job["doc_id"], ReadOptions(passwords, SpoolWriter(spool)))
+        except ConnectionError:  # nobody waits for it any more
+            spool.unlink(missing_ok=True)
+            return
         signal.alarm(0)
         del data
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from skillyard.documents.kinds.content import Content, ReadOptions, plain_pages
 from skillyard.documents.result import Refused
+from skillyard.documents.spool import OF_THE_WHOLE
 
 SHOWN = ("Subject", "From", "To", "Date")
 """The headers that a reader looks at first."""
@@ -36,7 +37,7 @@ def mail_content(mail: Mail, options: ReadOptions) -> Content:
             try:
                 options.spool.add(attachment.name, [attachment.load()])
             except Refused as error:
-                if error.error_kind == "archive_limit":
+                if error.error_kind in OF_THE_WHOLE:
                     raise
                 options.spool.refuse(attachment.name, error.error_kind, error.found)
     heads = [f"{name}: {mail.headers[name]}" for name in SHOWN if mail.headers.get(name)]
