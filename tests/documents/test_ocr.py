@@ -107,7 +107,7 @@ def fake_program(folder: Path, body: str) -> None:
 @pytest.fixture
 def slow_tesseract(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A tesseract that takes a second for a picture."""
-    fake_program(tmp_path, "cat > /dev/null; sleep 1")
+    fake_program(tmp_path, "cat > /dev/null; sleep 1; printf 'level\\tblock_num\\n'")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
 
 
@@ -192,3 +192,10 @@ def test_columns_that_run_downwards_are_read_from_the_right():
 def test_every_line_is_in_the_text_once_wherever_it_stands(boxes: list[tuple[int, int, int, int]]):
     lines = [Line(x, y, x + wide, y + high, f"w{number}") for number, (x, y, wide, high) in enumerate(boxes)]
     assert sorted(in_reading_order(lines).split()) == sorted(line.text for line in lines)
+
+
+@pytest.mark.usefixtures("without_rapidocr")
+def test_a_tesseract_that_dies_makes_its_page_unreadable_not_empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    fake_program(tmp_path, "kill -9 $$")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert read_picture(Image.new("L", (8, 8), 255)).status == "unreadable"

@@ -49,9 +49,10 @@ def read_picture(picture: "Image", hint: str | None = None) -> PageContent:
     ready = prepared(picture)
     try:
         reading = _by_tesseract_first(ready, hint, installed) if installed - {"osd"} else _by_rapidocr(ready)
-    except tesseract.TesseractStuck:
+    except tesseract.TesseractFailed:
         if not rapid.is_there():
             return PageContent("", "tesseract", "unreadable")
+        patience.ask_for(PICTURE_S)
         reading = _by_rapidocr(ready)
     if reading is None:
         return PageContent("", "none", UNAVAILABLE)
