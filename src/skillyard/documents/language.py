@@ -10,12 +10,18 @@ if TYPE_CHECKING:
 
 MIN_LETTERS = 15
 MIN_SCORE = 0.2
-SAMPLE_CHARS = 1000
+SAMPLES_CHARS = (400, 1000)
+"""The longer one is asked about only when the shorter one does not tell."""
 
 
 def detect_language(text: str) -> str | None:
     """Return the ISO 639-1 code, or None when there are too few letters or none is likely."""
-    sample = " ".join(text[:SAMPLE_CHARS].split())
+    short, long = SAMPLES_CHARS
+    return _detect(text[:short]) or (_detect(text[:long]) if len(text) > short else None)
+
+
+def _detect(text: str) -> str | None:
+    sample = " ".join(text.split())
     if sum(map(str.isalpha, sample)) < MIN_LETTERS:
         return None
     best = _detector().detect(sample)[0]

@@ -31,6 +31,8 @@ CELL_GAP = 1.1
 MIN_ALIGNED = 3
 """So many pieces that begin one below the other, each to the right of what precedes it, are worth a closer look."""
 TALL = 1.3
+SHORT = 0.7
+"""What stands alone is a heading only if it is shorter than so much of the page's widest line."""
 
 Box = tuple[float, float, float, float]
 """Left, bottom, right, top in points, as the page is looked at; what is read from right to left is mirrored."""
@@ -104,8 +106,8 @@ class View:
 
     def boxes(self, start: int = 0, n_chars: int = -1) -> list[Box]:
         """Return the boxes of the text from one index on: one a piece of a line in one font."""
-        text_page, (left, top, right, bottom) = self.text_page, self._numbers
-        get, found = pdfium.FPDFText_GetRect, []
+        text_page, get, found = self.text_page, pdfium.FPDFText_GetRect, []
+        left, bottom, right, top = self._numbers
         for index in range(min(pdfium.FPDFText_CountRects(text_page, start, n_chars), MAX_BOXES + 1)):
             get(text_page, index, left, top, right, bottom)
             found.append((left.value, bottom.value, right.value, top.value))
@@ -185,6 +187,7 @@ def look_over(boxes: list[Box], bottom: float, top: float) -> Boxes:
     typical = sorted([top - bottom for _, bottom, _, top in boxes])[len(boxes) // 2]
     tall, wide_gap = typical * TALL, max(typical, 4) * CELL_GAP
     titles, alone, aligned = [], [], Counter[int]()
+    _, widest = max([(right - left, (left, low, right, high)) for left, low, right, high in boxes])
     if boxes[0][3] - boxes[0][1] > tall:
         titles.append(boxes[0])
     for (_, below, end, _), box in pairwise(boxes):
@@ -195,16 +198,26 @@ def look_over(boxes: list[Box], bottom: float, top: float) -> Boxes:
             titles.append(box)
         elif below - high > typical:
             alone.append(box)
+    alone = [box for box in alone if box[2] - box[0] < SHORT * (widest[2] - widest[0])]
     if len(alone) <= MAX_ALONE:
         titles += alone
     ordered = sorted(boxes, key=itemgetter(3))
     band = (top - bottom) * BAND
     upper = _apart(((box, box[3], box[1]) for box in reversed(ordered)), top, top - band)
     lower = _apart(((box, -box[1], -box[3]) for box in sorted(boxes, key=itemgetter(1))), -bottom, -bottom - band)
-    edges = [box for box in boxes if box[1] >= upper or box[3] <= -lower]
-    _, widest = max([(right - left, (left, low, right, high)) for left, low, right, high in boxes])
+    edges = _line_starts([box for box in boxes if box[1] >= upper or box[3] <= -lower], wide_gap)
     has_columns = any(n + aligned[x + 1] >= MIN_ALIGNED for x, n in list(aligned.items()))
-    return Boxes(upper, -lower, edges if len(edges) < len(boxes) else [], titles if len(titles) <= MAX_TITLES else [], widest, has_columns)
+    return Boxes(upper, -lower, edges, titles if len(titles) <= MAX_TITLES else [], widest, has_columns)
+
+
+def _line_starts(boxes: list[Box], wide_gap: float) -> list[Box]:
+    """Return the boxes without those that go on where the one before ends."""
+    ends = [(0.0, 0.0, 0.0, 0.0), *boxes]
+    return [
+        box
+        for last, box in zip(ends, boxes, strict=False)
+        if not (last[1] < box[3] and box[1] < last[3] and 0 <= box[0] - last[2] + 1 <= wide_gap)
+    ]
 
 
 def _apart(rows: Any, edge: float, limit: float) -> float:

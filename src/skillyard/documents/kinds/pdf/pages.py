@@ -10,7 +10,7 @@ from skillyard.documents.kinds.pdf.furniture import find_furniture
 from skillyard.documents.kinds.pdf.headings import body_size, find_headings
 from skillyard.documents.kinds.pdf.lines import MAX_BOXES, Line, Spot, View, all_lines, look_over, page_text
 from skillyard.documents.kinds.pdf.tables import arrange
-from skillyard.documents.kinds.pdf.usable import is_unmapped, plain_lines, reads_like_a_scan
+from skillyard.documents.kinds.pdf.usable import is_unmapped, plain_lines
 from skillyard.documents.result import Grid, Heading
 
 PARSER = "pypdfium2"
@@ -33,8 +33,8 @@ class Draft(NamedTuple):
 def draft_page(page: Any, text_page: Any) -> Draft:
     """Read a page's text and look up what may be of interest on it."""
     text = page_text(text_page)
-    if reads_like_a_scan(text):
-        return Draft(text)
+    if is_unmapped(text):
+        return Draft("")
     view = View(page, text_page, text)
     boxes = view.boxes()
     if not boxes or len(boxes) > MAX_BOXES:
@@ -104,8 +104,6 @@ def _to_page(draft: Draft, furniture: Sequence[Spot], titles: Sequence[tuple[int
     cuts = sorted(
         [(spot.line.start, spot.line.end, 0) for spot in furniture] + [(spot.line.start, spot.line.end, level) for level, spot in titles]
     )
-    if is_unmapped(draft.text):
-        return PageContent("", PARSER)
     if not cuts:
         return PageContent(clean(plain_lines(draft.text)), PARSER, tables=draft.tables)
     text, at = "", 0

@@ -13,11 +13,6 @@ STRAY_MARK = re.compile(rf"\s+(?=[{MARKS}])|\u093f(?=[\u093e-\u094c])")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0e-\x1f]")
 
 
-def reads_like_a_scan(text: str) -> bool:
-    """Return whether there is hardly any text, or hardly any that can be mapped to characters."""
-    return len(text.strip()) < MIN_PAGE_CHARS or is_unmapped(text)
-
-
 def is_unmapped(text: str) -> bool:
     """Return whether too much of the text is no character that anybody could read."""
     return bool(UNMAPPED.search(text)) and len(UNMAPPED.findall(text)) > len(text) * MAX_UNMAPPED_SHARE
