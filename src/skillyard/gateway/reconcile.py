@@ -23,6 +23,7 @@ from skillyard.costs.prices import PLACES
 from skillyard.gateway.budgets import counters_of, lock_balances, move
 from skillyard.gateway.state import ATTEMPTS, open_state, reading
 from skillyard.lake.correct import correct
+from skillyard.lake.iceberg import follow
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
 from skillyard.lake.tables import LLM_CALLS
@@ -86,6 +87,7 @@ def reconcile(settings: Settings, bill: Path, covered: Coverage | None = None, *
             for root, day in sorted(days):
                 _correct_lake(state, Lake(root), day, closing)
                 attribute(replace(settings, lake=root), day, day)
+            follow(settings, Lake(settings.lake), f"reconcile-{bill.stem}", [LLM_CALLS.name])
     finally:
         state.dispose()
     return _report(bill, lines, entries, () if is_dry_run else tuple(sorted({day for _, day in days})))
