@@ -33,10 +33,10 @@ def replace_rows(lake: Lake, table: Table, rows: pa.Table, part: str) -> list[Co
     rows = conform(table, rows)
     if rows.num_rows == 0:
         return []
-    _refuse_doubles(table, rows)
     days, was_known = dict(by_day(table, rows)), False
     with ThreadPoolExecutor(1) as hashing:
         hashes = {day: hashing.submit(row_hash, table, of_day) for day, of_day in days.items()}
+        _refuse_doubles(table, rows)
 
         def decide(current: Manifest) -> Change | None:
             nonlocal was_known
