@@ -22,6 +22,7 @@ from tests.lake.dying import NEXT, PUBLISHES, Mortal, mortal, prepare
 from tests.lake.rows import TAGS, pages, results, with_duckdb, with_pandas
 from tests.s3_server import S3Server
 
+pytestmark = pytest.mark.timeout(300)
 State = Counter[tuple[str, ...]]
 STEPS = {
     "append": 3,  # clocks; an object a day
