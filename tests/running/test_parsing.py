@@ -160,7 +160,10 @@ def test_attachments_of_a_message_are_documents_beside_it(settings: Settings):
 
 
 def test_a_rejected_member_is_tried_again_and_what_stands_beside_it_gets_no_second_row(settings: Settings, tmp_path: Path):
-    fill(settings, {"a.zip": OUTER})
+    with_mail = stored_zip(
+        {"locked.docx": locked_docx("x"), "inner.zip": INNER, "b.msg": made.msg("Boats", TEXT, {"rules.pdf": made.pdf(GERMAN)})}
+    )
+    fill(settings, {"a.zip": with_mail})
     ingest(settings)
     n_before = len(rows(settings, "documents"))
     (tmp_path / "passwords.txt").write_text("wrong\nx\n")
@@ -172,6 +175,7 @@ def test_a_rejected_member_is_tried_again_and_what_stands_beside_it_gets_no_seco
     assert len(rows(settings, "documents")) == n_before + 1 and report.n_documents == 1
     assert documents(settings)["a.zip!/locked.docx"]["status"] == "parsed"
     assert (report.n_members, report.n_unchanged, report.rejects) == (5, 5, {})
+    assert set(Counter((row["doc_id"], row["page_no"]) for row in rows(settings, "pages")).values()) == {1}
 
 
 def test_an_encrypted_archive_opens_when_its_password_is_in_the_list_and_no_row_holds_one(settings: Settings, tmp_path: Path):

@@ -137,11 +137,13 @@ class _ShardWork:
         """Take a result: its pages or its reject once, a row for each of its addresses. Return what lies in it and has to be parsed."""
         places = self._waiting.pop(doc_id)
         self._described[doc_id] = describe(result)
+        members = result.members if isinstance(result, Parsed) else ()
+        for place in places if members else ():
+            self._look_up_standing(place, doc_id)
         if isinstance(result, Rejected):
             self._rows.add_reject(places[0], result)
-        elif result.pages:
+        elif result.pages and not all((place.uri, doc_id) in place.tree.standing for place in places):
             self._rows.add_pages(result)
-        members = result.members if isinstance(result, Parsed) else ()
         opened = self._list(places, doc_id, [member.size_bytes for member in members])
         unknown = self._look_into(doc_id, members, opened) if opened else []
         if members and not opened:
@@ -179,6 +181,8 @@ class _ShardWork:
         self._n_members += place.depth > 0
         if doc_id in self._described:
             nested = self._nested.get(doc_id, [])
+            if nested:
+                self._look_up_standing(place, doc_id)
             for opened in self._list([place], doc_id, [one.size_bytes for one in nested]):
                 for one in nested:
                     self._put(opened.inside(one.path, one.size_bytes, doc_id), one.doc_id)
@@ -193,8 +197,6 @@ class _ShardWork:
             refused = place.open_members(sizes_bytes) if sizes_bytes else None
             if doc_id in self._closed:
                 refused = "an archive that was met too deep in others"
-            if sizes_bytes and place.tree.is_retry and place.depth == 0:
-                place.tree.standing = self._known.standing(place.uri)
             if refused and described["status"] == "unpacked":
                 self._refuse(place, reject(doc_id, described["kind"], described["mime_type"], "archive_limit", refused))
                 continue
@@ -227,10 +229,14 @@ class _ShardWork:
         self._rows.add_reject(place, result)
         self._rows.add_document(place, result.doc_id, describe(result))
 
+    def _look_up_standing(self, place: Place, doc_id: str) -> None:
+        """Find out what stands of an archive that is tried again; nothing counts as standing when the archive itself is another."""
+        if place.depth == 0 and place.tree.is_retry:
+            standing = self._known.standing(place.uri)
+            place.tree.standing = standing if (place.uri, doc_id) in standing else frozenset()
+
     def _add_document(self, place: Place, doc_id: str) -> None:
         """Add a row unless, of an archive that is tried again, the same one stands."""
-        if place.depth == 0 and (place.uri, doc_id) not in place.tree.standing:
-            place.tree.standing = frozenset()
         if (place.uri, doc_id) in place.tree.standing:
             self._n_standing += 1
         else:
