@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bench.figures import Figure
 from bench.parse_speed import bare_pages
-
 from skillyard.documents.kinds.content import ReadOptions
 from skillyard.documents.kinds.pdf import read_pdf
 
