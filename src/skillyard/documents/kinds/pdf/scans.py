@@ -23,7 +23,7 @@ def read_scan(document: Any, index: int, page: PageContent, hint: str | None) ->
 
     A short text is kept where nothing but text is drawn, and where OCR finds less.
     """
-    if len(page.text) >= MIN_PAGE_CHARS:
+    if len(page.text) + len(page.header or "") + len(page.footer or "") >= MIN_PAGE_CHARS:
         return page
     try:
         opened = document[index]
