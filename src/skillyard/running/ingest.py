@@ -11,6 +11,7 @@ from skillyard.errors import CountMismatch, ObjectMissing
 from skillyard.gateway.state import open_state
 from skillyard.lake.iceberg import follow
 from skillyard.lake.lake import Lake
+from skillyard.lake.memory import give_back_memory
 from skillyard.running import parsing
 from skillyard.running.inbox import RUNS, IngestPlan, Progress, ingest_shards, lease_name, make_plan, preview, run_folder
 from skillyard.running.inbox_known import Seen, keep_snapshot
@@ -120,7 +121,9 @@ def parse_shard(
         if progress is not None:
             progress(so_far)
 
-    return parsing.parse_shard(settings, shard_key, tell, n_workers)
+    report = parsing.parse_shard(settings, shard_key, tell, n_workers)
+    give_back_memory()
+    return report
 
 
 def publish_documents(settings: Settings, run_key: str) -> IngestReport:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.lake.lake import Lake
+from skillyard.lake.memory import give_back_memory
 from skillyard.lake.publish import append
 from skillyard.lake.read import scan
 from skillyard.lake.tables import CHUNKS, DOCUMENTS, PAGES, REJECTS, Table
@@ -26,7 +27,7 @@ from skillyard.running.parsing import PAGES_FRAME_CHARS, frame_key, outcome_key
 from skillyard.running.runs import slug
 from skillyard.storage import Storage
 
-BATCH_ITEMS = 10_000
+BATCH_ITEMS = 5_000
 """Objects of the shards that are published together; a single shard may have more."""
 
 
@@ -72,6 +73,7 @@ def publish_batches(lake: Lake, storage: Storage, plan: IngestPlan, done: list[s
     published = Published()
     for batch in _batches(lake, plan, done):
         published += _publish_batch(lake, storage, plan, batch)
+        give_back_memory()
     for number, key in enumerate(deleted_frames(lake, plan.run_key)):
         gone = lake.read_frame(key)
         validate(lake, DOCUMENTS, gone)
