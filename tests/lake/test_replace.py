@@ -22,6 +22,9 @@ NEXT = DAY + timedelta(days=1)
 NEWER = "cd" * 32
 
 
+WRITES = ("put", "put_if_absent", "copy_if_absent", "replace_if_match", "delete")
+
+
 class Killed(BaseException):
     """The process died here."""
 
@@ -33,7 +36,7 @@ class DyingStorage:
         self._storage, self.root, self.n_left = storage, storage.root, n_writes
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._storage, name) if name not in ("put", "put_if_absent", "replace_if_match", "delete") else self._write(name)
+        return getattr(self._storage, name) if name not in WRITES else self._write(name)
 
     def _write(self, name: str) -> Callable[..., Any]:
         def write(*arguments: Any) -> Any:

@@ -81,6 +81,25 @@ def test_put_if_absent_writes_once(storage: Storage) -> None:
     assert storage.get("a") == b"one"
 
 
+def test_copy_if_absent_gives_a_second_object_that_stays_when_the_first_goes(storage: Storage) -> None:
+    storage.put("from", b"one")
+    etag = storage.copy_if_absent("from", "to/here")
+    storage.put("from", b"two")
+    storage.delete("from")
+    head = storage.head("to/here")
+    assert head is not None
+    assert (storage.get("to/here"), head.etag) == (b"one", etag)
+    storage.put("from", b"two")
+    assert storage.copy_if_absent("from", "to/here") is None
+    assert storage.get("to/here") == b"one"
+
+
+def test_copy_if_absent_of_nothing_makes_nothing(storage: Storage) -> None:
+    with pytest.raises(ObjectMissing):
+        storage.copy_if_absent("gone", "to")
+    assert storage.head("to") is None
+
+
 def test_replace_if_match_replaces_what_was_seen_and_nothing_else(storage: Storage) -> None:
     first = storage.replace_if_match("a", b"one", None)
     assert first is not None

@@ -38,7 +38,7 @@ def _place(lake: Lake, key: str, data: bytes | None) -> bool:
     if lake.storage.head(staged) is None:
         return False  # placed before
     try:
-        lake.storage.put_if_absent(place, lake.storage.get(staged) if data is None else data)
+        lake.storage.copy_if_absent(staged, place, data)
     except ObjectMissing:
         return False
     lake.storage.delete(staged)

@@ -53,6 +53,10 @@ class Storage(Protocol):
         """Write it unless it exists (of many at once, one wins); return the etag, or None when it exists."""
         ...
 
+    def copy_if_absent(self, source: str, key: str, data: bytes | None = None) -> str | None:
+        """Write what ``source`` holds (``data``, where the caller has it at hand) unless the key exists; ``ObjectMissing`` without it."""
+        ...
+
     def replace_if_match(self, key: str, data: bytes, etag: str | None) -> str | None:
         """Write it if its etag is still ``etag`` (None: if it does not exist); return the new etag, None on a mismatch."""
         ...

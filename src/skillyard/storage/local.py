@@ -87,6 +87,20 @@ class LocalStorage:
                 return None
         return etag
 
+    def copy_if_absent(self, source: str, key: str, data: bytes | None = None) -> str | None:
+        """Give what ``source`` holds a second name unless that exists; nothing is written, for no object is ever changed in place."""
+        path = self._path(key)
+        with _writing(self.uri(key)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(self._path(source), path)
+            except FileExistsError:
+                return None
+            except FileNotFoundError as error:
+                raise ObjectMissing(f"{self.uri(source)} does not exist.") from error
+            _flush_folder(path.parent)
+            return _info("", path.stat()).etag
+
     def replace_if_match(self, key: str, data: bytes, etag: str | None) -> str | None:
         """Write it if its etag is still ``etag``; the lock keeps every other overwrite out between look and replace."""
         if etag is None:

@@ -131,6 +131,10 @@ class S3Storage:
         """Write it unless it exists: ``If-None-Match: *``."""
         return self._put_on_condition(key, data, IfNoneMatch="*")
 
+    def copy_if_absent(self, source: str, key: str, data: bytes | None = None) -> str | None:
+        """Write what ``source`` holds unless the key exists. By way of here: not every store copies on a condition."""
+        return self.put_if_absent(key, self.get(source) if data is None else data)
+
     def replace_if_match(self, key: str, data: bytes, etag: str | None) -> str | None:
         """Write it if its etag is still ``etag``: ``If-Match``."""
         if etag is None:
