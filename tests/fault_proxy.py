@@ -17,6 +17,10 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+import pytest
+
+from skillyard.storage import s3 as store_on_s3
+
 BEFORE = ("slow_down", "conflict", "cut_before", "stall")
 AFTER = ("error_after", "cut_after", "stall_after", "cut_body", "trickle")
 KINDS = (*BEFORE, *AFTER)
@@ -77,6 +81,16 @@ class FaultProxy:
     def environment(self, of_server: Mapping[str, str]) -> dict[str, str]:
         """Return the variables of the server behind, with this address in the place of its own."""
         return {**of_server, "AWS_ENDPOINT_URL": self.endpoint}
+
+
+def without_faults(proxy: "FaultProxy", monkeypatch: pytest.MonkeyPatch, seed: int) -> "FaultProxy":
+    """Return the proxy as if new, this test's clients going through it; they lose patience after half a second."""
+    proxy.faults, proxy.chaos, proxy.seen = (), 0.0, []
+    proxy.dice.seed(seed)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    monkeypatch.setattr(store_on_s3, "READ_TIMEOUT_S", 0.5)
+    store_on_s3._client.cache_clear()
+    return proxy
 
 
 @contextmanager

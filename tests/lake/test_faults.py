@@ -16,8 +16,7 @@ from skillyard.lake.publish import append, replace_partition, replace_rows
 from skillyard.lake.read import read
 from skillyard.lake.results import to_results
 from skillyard.lake.tables import COST_DAILY, LLM_CALLS, PAGES
-from skillyard.storage import s3 as store_on_s3
-from tests.fault_proxy import KINDS, Fault, FaultProxy, fault_proxy
+from tests.fault_proxy import KINDS, Fault, FaultProxy, fault_proxy, without_faults
 from tests.lake.rows import DAY, TAGS, call, cost, pages, results, with_duckdb, with_pandas
 from tests.s3_server import S3Server
 
@@ -35,12 +34,8 @@ def running_proxy(s3_server: S3Server) -> Iterator[FaultProxy]:
 @pytest.fixture
 def proxy(running_proxy: FaultProxy, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> FaultProxy:
     """A proxy without faults, which this test's lake goes through; it loses patience after half a second."""
-    running_proxy.faults, running_proxy.chaos, running_proxy.chaos_kinds, running_proxy.seen = (), 0.0, QUICK, []
-    running_proxy.dice.seed(7)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", running_proxy.endpoint)
-    monkeypatch.setattr(store_on_s3, "READ_TIMEOUT_S", 0.5)
-    store_on_s3._client.cache_clear()
-    return running_proxy
+    running_proxy.chaos_kinds = QUICK
+    return without_faults(running_proxy, monkeypatch, seed=7)
 
 
 @pytest.fixture

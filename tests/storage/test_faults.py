@@ -10,7 +10,7 @@ import pytest
 from skillyard.errors import LakeNotWritable, StorageError
 from skillyard.storage import Storage, open_storage
 from skillyard.storage import s3 as store_on_s3
-from tests.fault_proxy import KINDS, Fault, FaultProxy, fault_proxy
+from tests.fault_proxy import KINDS, Fault, FaultProxy, fault_proxy, without_faults
 from tests.s3_server import S3Server
 
 LOST = ("error_after", "cut_after", "stall_after")
@@ -27,12 +27,7 @@ def running_proxy(s3_server: S3Server) -> Iterator[FaultProxy]:
 @pytest.fixture
 def proxy(running_proxy: FaultProxy, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> FaultProxy:
     """A proxy without faults, which this test's clients go through; they lose patience after half a second."""
-    running_proxy.faults, running_proxy.chaos, running_proxy.seen = (), 0.0, []
-    running_proxy.dice.seed(1)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", running_proxy.endpoint)
-    monkeypatch.setattr(store_on_s3, "READ_TIMEOUT_S", 0.5)
-    store_on_s3._client.cache_clear()
-    return running_proxy
+    return without_faults(running_proxy, monkeypatch, seed=1)
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ def list_tables(as_json: AsJson = False) -> None:
     """List the tables with the version of their schema and their row counts."""
     from skillyard.lake.contents import find_contents, table_names
     from skillyard.lake.lake import Lake
-    from skillyard.lake.read import scan
+    from skillyard.lake.read import count_rows
 
     lake = Lake(Settings.from_env().lake)
     rows = []
     for name in table_names(lake):
-        n_rows = sum(batch.num_rows for batch in scan(lake, name, columns=[]))  # no column: the files' footers say it
-        rows.append({"table": name, "version": find_contents(lake, name).table.version, "rows": n_rows, "location": lake.storage.uri(name)})
+        version, n_rows = find_contents(lake, name).table.version, count_rows(lake, name)
+        rows.append({"table": name, "version": version, "rows": n_rows, "location": lake.storage.uri(name)})
     print_rows(rows, as_json, widths={"location": 90})
 
 
@@ -42,7 +42,7 @@ def show_table(
     from skillyard.lake.dictionary import described
     from skillyard.lake.how import how
     from skillyard.lake.lake import Lake
-    from skillyard.lake.read import scan
+    from skillyard.lake.read import count_rows, scan
 
     lake = Lake(Settings.from_env().lake)
     found = find_contents(lake, table).table
@@ -56,7 +56,7 @@ def show_table(
             shown += batch.slice(0, limit - len(shown)).to_pylist()
             if len(shown) >= limit:
                 break
-        say(f"{found.name}, schema version {found.version}: {sum(batch.num_rows for batch in scan(lake, table, columns=[]))} rows")
+        say(f"{found.name}, schema version {found.version}: {count_rows(lake, table)} rows")
         print_rows(shown, as_json)
 
 
@@ -100,8 +100,6 @@ def verify_tables(
 
     It ends with 1 when something is wrong; each problem says what to do. It may run while others publish.
     """
-    from dataclasses import asdict
-
     from skillyard.lake.lake import Lake
     from skillyard.lake.verify import verify
 
