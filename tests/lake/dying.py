@@ -25,10 +25,11 @@ import pyarrow.fs
 from skillyard.lake import lake as lake_module
 from skillyard.lake.compact import compact
 from skillyard.lake.correct import correct
+from skillyard.lake.cost_tables import COST_DAILY
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append, mark_stale, replace_partition, replace_rows
 from skillyard.lake.results import to_results
-from skillyard.lake.tables import COST_DAILY, LLM_CALLS, PAGES
+from skillyard.lake.tables import LLM_CALLS, PAGES
 from skillyard.storage import Storage
 from tests.lake.rows import DAY, TAGS, call, cost, pages, results
 

@@ -11,12 +11,13 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from skillyard.lake.cost_tables import ANOMALIES, BUDGET_DAILY, COST_DAILY, RECONCILIATIONS, SAVINGS_DAILY, UNIT_COSTS
+from skillyard.lake.known_tables import TABLES
 from skillyard.lake.lake import Lake
 from skillyard.lake.results import results_table, to_results
 from skillyard.lake.tables import (
     AUDITS,
     CHUNKS,
-    COST_DAILY,
     DOCUMENTS,
     EVALS,
     LLM_CALLS,
@@ -25,7 +26,6 @@ from skillyard.lake.tables import (
     QUALITY_DAILY,
     RED_FLAGS,
     REJECTS,
-    TABLES,
     Table,
 )
 
@@ -143,6 +143,76 @@ def example(name: str) -> tuple[Table, dict[str, Any]]:
         },
         LLM_CALLS.name: call("call-1"),
         COST_DAILY.name: cost("tag-document", 1),
+        SAVINGS_DAILY.name: {
+            "usage_date": DAY,
+            "team": "records",
+            "skill": "tag-document",
+            "tier": "fast",
+            "n_served": 1,
+            "n_cached": 0,
+            "cost_usd": "0.01",
+            "baseline_usd": "0.1",
+            "routing_saved_usd": "0.09",
+            "cache_saved_usd": "0",
+            "batch_saved_usd": "0",
+            "routing_basis": "modelled",
+            "cache_basis": "measured",
+            "batch_basis": "measured",
+            "n_audited": 0,
+            "expert_ratio": "10",
+            "method": "m/1",
+        },
+        UNIT_COSTS.name: {
+            "usage_date": DAY,
+            "team": "records",
+            "skill": "tag-document",
+            "fingerprint": SHA,
+            **dict.fromkeys(("n_documents", "n_pages", "n_items", "n_results", "n_calls"), 2),
+            "n_rejects": 0,
+            "cost_usd": "0.01",
+            "direct_usd": "0.01",
+            "waste_usd": "0",
+            "shared_usd": "0",
+            "allocated_usd": "0",
+        },
+        BUDGET_DAILY.name: {
+            "usage_date": DAY,
+            "team": "records",
+            "skill": "*",
+            "month_to_date_usd": "1",
+            "n_days": 10,
+            "method": "m/1",
+            "tomorrow_usd": "1",
+            "tomorrow_lower_usd": "0.5",
+            "tomorrow_upper_usd": "2",
+            "projected_usd": "10",
+            "projected_lower_usd": "9",
+            "projected_upper_usd": "12",
+        },
+        ANOMALIES.name: {
+            "anomaly_id": "a",
+            "usage_date": DAY,
+            "kind": "spend",
+            "source": "cost",
+            "team": "*",
+            "skill": "*",
+            "model": "*",
+            "severity": "warn",
+            "message": "much",
+            "numbers": "{}",
+        },
+        RECONCILIATIONS.name: {
+            "reconciliation_id": "r",
+            "provider": "openai",
+            "source": "api",
+            "usage_date": DAY,
+            "model": "m",
+            "n_calls": 1,
+            "n_unknown": 0,
+            **dict.fromkeys(("ledger_usd", "billed_usd", "missing_usd", "price_usd", "rounding_usd"), "0"),
+            "capture_rate": "1",
+            "reconciled_at": moment(DAY),
+        },
         AUDITS.name: audit("item-1", "fast"),
         EVALS.name: {
             **dict.fromkeys(("eval_id", "skill", "case_id", "text", "model"), "x"),
@@ -183,8 +253,19 @@ def example(name: str) -> tuple[Table, dict[str, Any]]:
 def call(call_id: str, **changes: Any) -> dict[str, Any]:
     """Return one settled attempt."""
     text = dict.fromkeys(("operation_id", "run_id", "dag_id", "skill", "team", "item_id", "doc_id", "model", "deployment"), "x")
-    counts = dict.fromkeys(("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "reasoning_tokens"), 7)
-    money = {"compute_s": "0.5", "reserved_usd": "0.1", "cost_usd": "0.05", "saved_usd": "0", "price_ids": "p1"}
+    counts = dict.fromkeys(
+        (
+            "input_tokens",
+            "cache_read_tokens",
+            "cache_write_tokens",
+            "output_tokens",
+            "reasoning_tokens",
+            "cache_write_1h_tokens",
+            "n_images",
+        ),
+        7,
+    )
+    money = {"compute_s": "0.5", "idle_s": "0.1", "reserved_usd": "0.1", "cost_usd": "0.05", "saved_usd": "0", "price_ids": "p1"}
     own = {
         "call_id": call_id,
         "fingerprint": SHA,
@@ -193,6 +274,7 @@ def call(call_id: str, **changes: Any) -> dict[str, Any]:
         "sample_no": 0,
         "tier": "fast",
         "lane": "live",
+        "service_tier": "standard",
         "purpose": "answer",
         "max_tokens": 256,
         "status": "settled",

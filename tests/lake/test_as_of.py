@@ -12,10 +12,11 @@ import pytest
 from skillyard.errors import ConfigError
 from skillyard.lake import read
 from skillyard.lake.correct import correct
+from skillyard.lake.cost_tables import COST_DAILY
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append, mark_stale, replace_partition, replace_rows
 from skillyard.lake.results import results_table, to_results
-from skillyard.lake.tables import COST_DAILY, LLM_CALLS
+from skillyard.lake.tables import LLM_CALLS
 from tests.lake.rows import DAY, TAGS, call, cost, results
 
 NEXT = DAY + timedelta(days=1)

@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from skillyard.lake.dictionary import PATH, render
+from skillyard.lake.known_tables import TABLES
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append, mark_stale, replace_rows
-from skillyard.lake.tables import PAGES, RESULT_HEAD, RESULT_TAIL, RESULTS_VERSION, TABLES
+from skillyard.lake.tables import PAGES, RESULT_HEAD, RESULT_TAIL, RESULTS_VERSION
 from tests.lake.rows import TAGS, pages, results
 
 ROOT = Path(__file__).resolve().parents[2]

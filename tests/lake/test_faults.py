@@ -11,11 +11,12 @@ import pyarrow as pa
 import pytest
 
 from skillyard.lake.correct import correct
+from skillyard.lake.cost_tables import COST_DAILY
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append, replace_partition, replace_rows
 from skillyard.lake.read import read
 from skillyard.lake.results import to_results
-from skillyard.lake.tables import COST_DAILY, LLM_CALLS, PAGES
+from skillyard.lake.tables import LLM_CALLS, PAGES
 from tests.fault_proxy import KINDS, Fault, FaultProxy, fault_proxy, without_faults
 from tests.lake.rows import DAY, TAGS, call, cost, pages, results, with_duckdb, with_pandas
 from tests.s3_server import S3Server

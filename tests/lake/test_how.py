@@ -21,11 +21,12 @@ from skillyard.cli.lake import list_tables, show_table
 from skillyard.errors import UnknownName
 from skillyard.lake.ddl import hive_type
 from skillyard.lake.how import ENGINES, how
+from skillyard.lake.known_tables import TABLES
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append, replace_partition, replace_rows
 from skillyard.lake.read import read
 from skillyard.lake.results import results_table, to_results
-from skillyard.lake.tables import DOCUMENTS, PAGES, TABLES, Table
+from skillyard.lake.tables import DOCUMENTS, PAGES, Table
 from tests.lake.rows import DAY, OUTPUT, example, moment, results
 
 LABELS = {"type": ["string", "null"], "enum": ["late", "early", None]}

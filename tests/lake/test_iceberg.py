@@ -16,6 +16,7 @@ from pyiceberg.exceptions import CommitFailedException
 from skillyard.cli.lake import sync_iceberg
 from skillyard.errors import ConfigError
 from skillyard.lake.compact import compact
+from skillyard.lake.cost_tables import COST_DAILY
 from skillyard.lake.ddl import sql_name
 from skillyard.lake.how import how
 from skillyard.lake.iceberg import _sync, follow, open_catalog, sync_tables
@@ -23,7 +24,7 @@ from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append, replace_rows
 from skillyard.lake.read import read
 from skillyard.lake.results import results_table
-from skillyard.lake.tables import COST_DAILY, PAGES, Table
+from skillyard.lake.tables import PAGES, Table
 from skillyard.lake.verify import verify
 from skillyard.running.migrate import migrate
 from skillyard.running.pipeline import run_skill

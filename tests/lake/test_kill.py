@@ -12,11 +12,13 @@ from uuid import uuid4
 import pytest
 
 from skillyard.lake import verify_table
+from skillyard.lake.cost_tables import COST_DAILY
+from skillyard.lake.known_tables import TABLES
 from skillyard.lake.lake import Lake
 from skillyard.lake.maintain import tidy
 from skillyard.lake.publish import append, replace_rows
 from skillyard.lake.read import read
-from skillyard.lake.tables import COST_DAILY, PAGES, TABLES
+from skillyard.lake.tables import PAGES
 from skillyard.lake.verify import verify
 from tests.lake.dying import NEXT, PUBLISHES, Mortal, mortal, prepare
 from tests.lake.rows import TAGS, pages, results, with_duckdb, with_pandas

@@ -15,11 +15,11 @@ from skillyard.cli.lake import migrate_results
 from skillyard.errors import ConfigError, RunLocked
 from skillyard.gateway.state import open_state
 from skillyard.lake.contents import table_names
+from skillyard.lake.known_tables import TABLES
 from skillyard.lake.lake import Lake
 from skillyard.lake.migrate import Carried, carry
 from skillyard.lake.read import read
 from skillyard.lake.results import results_table, to_results
-from skillyard.lake.tables import TABLES
 from skillyard.lake.verify import verify
 from skillyard.running.lease import take_lease
 from skillyard.running.migrate import migrate

@@ -8,13 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from skillyard.errors import ConfigError, LakeNotWritable, PublishConflict, SchemaMismatch
+from skillyard.lake.cost_tables import COST_DAILY
 from skillyard.lake.lake import Lake
 from skillyard.lake.parquet import stored_hash
 from skillyard.lake.publish import append, replace_partition
 from skillyard.lake.read import read
 from skillyard.lake.results import to_results
 from skillyard.lake.rowhash import row_hash
-from skillyard.lake.tables import COST_DAILY, LLM_CALLS, PAGES
+from skillyard.lake.tables import LLM_CALLS, PAGES
 from skillyard.storage.local import LocalStorage
 from tests.lake.rows import DAY, call, cost, pages
 from tests.s3_server import S3Server

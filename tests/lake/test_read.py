@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 import pytest
 
 from skillyard.errors import UnknownName
+from skillyard.lake.known_tables import TABLES
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append, replace_partition, replace_rows
 from skillyard.lake.read import read, scan, table_names
 from skillyard.lake.results import results_table, to_results
-from skillyard.lake.tables import PAGES, TABLES, Table
+from skillyard.lake.tables import PAGES, Table
 from tests.lake.rows import DAY, OUTPUT, TAGS, example, pages, results, with_duckdb, with_pandas
 
 NEXT = DAY + timedelta(days=1)

@@ -10,10 +10,10 @@ import pytest
 from skillyard.errors import UnknownName, ValidationFailed
 from skillyard.lake import profiles
 from skillyard.lake.expectations import Suite
+from skillyard.lake.known_tables import TABLES
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
 from skillyard.lake.results import to_results
-from skillyard.lake.tables import TABLES
 from skillyard.lake.trends import MIN_RUNS, Profile, compare, stability_index
 from skillyard.lake.validate import Validation
 from tests.lake.rows import SHA, TAGS, example, pages, results

@@ -10,10 +10,10 @@ import pytest
 
 from skillyard.errors import SchemaMismatch, UnknownName, ValidationFailed
 from skillyard.lake.expectations import SUITES, Expectation, Suite, load_suite
+from skillyard.lake.known_tables import TABLES
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
 from skillyard.lake.results import to_results
-from skillyard.lake.tables import TABLES
 from skillyard.lake.validate import Validation, check, validate
 from tests.lake.rows import SHA, TAGS, example, pages, results
 
@@ -34,13 +34,18 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("rejects", {"skill": None, "fingerprint": None}),
     ("llm_calls", {"status": "lost", "attempt_no": 0, "tier": "none", "reasoning_tokens": 8, "team": "", "request_hash": "x"}),
     ("llm_calls", {"cost_usd": None}),
-    ("llm_calls", {"lane": "slow", "max_tokens": 0, "purpose": "fun"}),
+    ("llm_calls", {"lane": "slow", "max_tokens": 0, "purpose": "fun", "service_tier": "x", "idle_s": "9"}),
     ("audits", {"agreement": 1.5, "weight": 0.0, "tier": "cheap", "stratum": "", "cost_usd": "-1"}),
     ("audits", {"answer": None}),
     ("evals", {"case_id": "", "tier": "cheap", "cost_usd": "-1"}),
     ("quality_daily", {"retained_lower": 1.2, "target": -1.0, "n_audited_today": 50}),
     ("red_flags", {"flag": "Oh no", "message": "", "numbers": ""}),
-    ("cost_daily", {"n_calls": -1, "cost_usd": "-0.000000000001", "tier": "cheap"}),
+    ("cost_daily", {"n_calls": -1, "direct_usd": "-0.000000000001", "tier": "cheap"}),
+    ("savings_daily", {"routing_basis": "guessed", "baseline_usd": "-1", "method": ""}),
+    ("unit_costs", {"n_results": 3, "waste_usd": "-1"}),
+    ("budget_daily", {"tomorrow_usd": "3", "projected_lower_usd": "11", "n_days": -1}),
+    ("anomalies", {"kind": "Oh no", "source": "x", "severity": "loud", "message": "", "numbers": ""}),
+    ("reconciliations", {"provider": "x", "capture_rate": "1.5", "source": ""}),
     ("results", {"tier": "cheap", "route_score": 1.5, "n_attempts": -1, "cost_usd": "-1", "model": "", "page_no": 0, "chunk_no": 0}),
 ]
 

@@ -16,11 +16,12 @@ from typer.testing import CliRunner
 from skillyard.cli import app
 from skillyard.errors import UnknownName
 from skillyard.lake import verify_table
+from skillyard.lake.cost_tables import COST_DAILY
 from skillyard.lake.lake import Lake
 from skillyard.lake.parquet import ROW_HASH, decode, encode, stored_hash
 from skillyard.lake.publish import append, replace_partition, replace_rows
 from skillyard.lake.results import to_results
-from skillyard.lake.tables import COST_DAILY, DOCUMENTS, LLM_CALLS, PAGES, REJECTS
+from skillyard.lake.tables import DOCUMENTS, LLM_CALLS, PAGES, REJECTS
 from skillyard.lake.verify import verify
 from tests.lake.rows import DAY, TAGS, call, cost, example, pages, results
 

@@ -16,11 +16,12 @@ import pyarrow.compute as pc
 from skillyard.costs.baseline import METERS, cost_at
 from skillyard.costs.prices import PriceBook, load_prices
 from skillyard.errors import ConfigError
+from skillyard.lake.cost_tables import COST_DAILY
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import replace_partition
 from skillyard.lake.read import read, scan
 from skillyard.lake.rows import by_day
-from skillyard.lake.tables import COST_DAILY, INT, LLM_CALLS, MONEY, SECONDS
+from skillyard.lake.tables import INT, LLM_CALLS, MONEY, SECONDS
 from skillyard.lake.validate import validate
 from skillyard.profiles import load_profile
 from skillyard.settings import Settings

@@ -54,7 +54,7 @@ COLUMNS = ("price_id", "model", "meter", "unit", "price_usd", "valid_from", "val
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one attempt used. The meters are disjoint; ``reasoning_tokens`` is a memo inside ``output_tokens``."""
+    """What one attempt used. The meters are disjoint; reasoning is a memo inside the output, idle time one inside ``compute_s``."""
 
     input_tokens: int = 0
     cache_read_tokens: int = 0
@@ -62,6 +62,10 @@ class Usage:
     output_tokens: int = 0
     reasoning_tokens: int = 0
     compute_s: Decimal = Decimal(0)
+    cache_write_1h_tokens: int = 0
+    """Written to a cache that holds for an hour; ``cache_write_tokens`` hold for minutes."""
+    n_images: int = 0
+    idle_s: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

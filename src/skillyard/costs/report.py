@@ -13,9 +13,9 @@ from skillyard.costs.attribution import check_range
 from skillyard.costs.flags import find_flags, newest_quality
 from skillyard.costs.rules import ALL_SKILLS
 from skillyard.errors import UnknownName
+from skillyard.lake.cost_tables import COST_DAILY
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
-from skillyard.lake.tables import COST_DAILY
 from skillyard.settings import Settings
 
 COLUMN_OF = {"team": "team", "skill": "skill", "tier": "tier", "model": "model", "dag": "dag_id", "purpose": "purpose"}

@@ -94,6 +94,7 @@ ATTEMPTS = Table(
     Column("model", String, nullable=False),
     Column("deployment", String, nullable=False),
     Column("lane", String, nullable=False, default="live"),
+    Column("service_tier", String, nullable=False, default="standard"),
     Column("purpose", String, nullable=False, default="answer"),
     Column("batch", String, index=True),
     Column("request_hash", String, nullable=False),
@@ -104,9 +105,12 @@ ATTEMPTS = Table(
     Column("input_tokens", BigInteger, nullable=False, default=0),
     Column("cache_read_tokens", BigInteger, nullable=False, default=0),
     Column("cache_write_tokens", BigInteger, nullable=False, default=0),
+    Column("cache_write_1h_tokens", BigInteger, nullable=False, default=0),
     Column("output_tokens", BigInteger, nullable=False, default=0),
     Column("reasoning_tokens", BigInteger, nullable=False, default=0),
+    Column("n_images", BigInteger, nullable=False, default=0),
     Column("compute_s", Usd, nullable=False, default=Decimal(0)),
+    Column("idle_s", Usd, nullable=False, default=Decimal(0)),
     Column("reserved_usd", Usd, nullable=False),
     Column("cost_usd", Usd),
     Column("saved_usd", Usd, nullable=False, default=Decimal(0)),
@@ -217,8 +221,23 @@ BATCHES = Table(
 )
 """Batches handed to a provider: the row is committed, with its reserved attempts, before anything is uploaded."""
 
+ALERTS = Table(
+    "alerts",
+    METADATA,
+    Column("alert_id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("first_seen_at", Moment, nullable=False),
+    Column("last_seen_at", Moment, nullable=False),
+    Column("sent_at", Moment),
+    Column("acknowledged_at", Moment),
+    Column("acknowledged_by", String),
+    Column("note", Text),
+)
+"""What was told to people, so that it is told once, and who has taken note of it."""
+
 STATE_VERSION = Table("state_version", METADATA, Column("version", Integer, primary_key=True))
-VERSION = 3
+VERSION = 4
 """Of the tables above. A store of another version is refused, never guessed at."""
 
 

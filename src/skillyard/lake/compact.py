@@ -11,12 +11,12 @@ from datetime import UTC, date, datetime
 
 from skillyard.errors import StorageError
 from skillyard.lake.contents import Contents, all_contents, table_names
+from skillyard.lake.known_tables import TABLES
 from skillyard.lake.lake import Lake
 from skillyard.lake.manifest import Manifest, day_of, file_name
 from skillyard.lake.merge import merge_files
 from skillyard.lake.superseding import superseding
 from skillyard.lake.switch import Change, NewFile, switch
-from skillyard.lake.tables import TABLES
 
 SMALL_BYTES = 128 * 1024**2
 """A file of this size stays as it is."""

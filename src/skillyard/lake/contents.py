@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from skillyard.errors import ConfigError, UnknownName
+from skillyard.lake.known_tables import TABLES
 from skillyard.lake.lake import Lake
 from skillyard.lake.manifest import Manifest, absorbed_parts, day_of, load_manifest
-from skillyard.lake.tables import TABLES, Table
+from skillyard.lake.tables import Table
 from skillyard.storage import ObjectInfo
 
 

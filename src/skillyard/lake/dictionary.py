@@ -6,7 +6,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from skillyard.lake.tables import RESULT_HEAD, RESULT_TAIL, RESULTS_VERSION, TABLES, Table
+from skillyard.lake.known_tables import TABLES
+from skillyard.lake.tables import RESULT_HEAD, RESULT_TAIL, RESULTS_VERSION, Table
 
 PATH = Path("docs/data-dictionary.md")
 

@@ -17,8 +17,9 @@ from typing import Any
 from skillyard.errors import ConfigError, StorageError
 from skillyard.lake.contents import find_contents, table_names
 from skillyard.lake.ddl import DATABASE, sql_name
+from skillyard.lake.known_tables import TABLES
 from skillyard.lake.lake import Lake
-from skillyard.lake.tables import TABLES, Table
+from skillyard.lake.tables import Table
 from skillyard.settings import Settings
 
 log = logging.getLogger(__name__)

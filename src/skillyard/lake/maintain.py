@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from skillyard.lake.contents import all_contents, table_names
+from skillyard.lake.known_tables import TABLES
 from skillyard.lake.lake import Lake
 from skillyard.lake.manifest import Manifest, load_manifest
 from skillyard.lake.settle import move_away, settle
 from skillyard.lake.switch import Change, switch
-from skillyard.lake.tables import TABLES
 
 GRACE = timedelta(days=7)
 """How long superseded files are kept: ``as_of`` reaches at least as far back, and so may a read that has begun."""

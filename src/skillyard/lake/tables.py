@@ -31,7 +31,7 @@ GRIDS = _list_of(_list_of(_list_of(TEXT)))
 """Tables as rows of cells."""
 TABLE_NAME, SCHEMA_VERSION = "skillyard_table", "skillyard_schema_version"
 """Keys in the metadata of every file."""
-PURPOSE = "why it was asked: answer, routing (which tier?), vote, audit, judge or eval"
+PURPOSE = "why it was asked: answer, routing (which tier?), vote, audit, judge or eval; correction: a provider's bill has it otherwise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ REJECTS = Table(
 
 LLM_CALLS = Table(
     "llm_calls",
-    "The ledger: one row per attempt, failed and unknown ones and cache hits included. A provider's bill closes unknown rows.",
+    "The ledger: one row per attempt, failed and unknown ones and cache hits included. A bill closes unknown rows and adds corrections.",
     ("call_id",),
     "usage_date",
     pa.schema(
@@ -203,18 +203,27 @@ LLM_CALLS = Table(
             required("model", TEXT, "the resolved model"),
             required("deployment", TEXT, "the deployment of the profile that was asked"),
             required("lane", TEXT, "live or batch: the provider's batch API at its discount"),
+            required("service_tier", TEXT, "the provider's price list it was charged by: standard, batch, flex, priority"),
             required("purpose", TEXT, PURPOSE),
             required("request_hash", TEXT, "sha256 of model, messages, output schema, parameters and sample_no"),
             required("max_tokens", pa.int32(), "the output limit that was sent with the request"),
-            required("status", TEXT, "settled, failed (refused by the provider, cost 0), unknown (sent, outcome not known) or cached"),
+            required(
+                "status",
+                TEXT,
+                "settled, failed (refused by the provider, cost 0), unknown (sent, outcome not known), cached, or correction (no attempt: "
+                "what a provider's bill asked for more or less than a day's rows, team and skill *)",
+            ),
             field("error_kind", TEXT, "why it failed or is unknown"),
             field("finish_reason", TEXT, "as the provider says"),
             required("input_tokens", INT, "uncached input tokens"),
             required("cache_read_tokens", INT, "input tokens the provider read from its cache"),
-            required("cache_write_tokens", INT, "input tokens the provider wrote to its cache"),
+            required("cache_write_tokens", INT, "input tokens the provider wrote to its cache for minutes"),
+            required("cache_write_1h_tokens", INT, "input tokens the provider wrote to its cache for an hour"),
             required("output_tokens", INT, "output tokens, reasoning included"),
             required("reasoning_tokens", INT, "memo: the part of output_tokens spent on reasoning"),
+            required("n_images", INT, "images that are charged one by one"),
             required("compute_s", SECONDS, "seconds of own compute, where the model is priced by them"),
+            required("idle_s", SECONDS, "memo: the part of compute_s that stands for the endpoint's idle time"),
             required("reserved_usd", MONEY, "upper bound reserved before the request left"),
             field("cost_usd", MONEY, "what it cost; null while unknown"),
             required("saved_usd", MONEY, "what a cache hit would have cost"),
@@ -226,44 +235,7 @@ LLM_CALLS = Table(
             required("usage_date", DATE, "the UTC day of sent_at, as in the path"),
         ]
     ),
-)
-
-COST_DAILY = Table(
-    "cost_daily",
-    "The bill of a day by team, skill, tier, model, DAG and purpose. Sums equal the ledger to the last decimal.",
-    ("usage_date", "team", "skill", "tier", "model", "dag_id", "purpose"),
-    "usage_date",
-    pa.schema(
-        [
-            required("usage_date", DATE, "UTC day, as in the path"),
-            required("team", TEXT, "who pays"),
-            required("skill", TEXT, "the skill"),
-            required("tier", TEXT, "fast, standard or expert"),
-            required("model", TEXT, "the resolved model"),
-            required("dag_id", TEXT, "the DAG, or cli"),
-            required("purpose", TEXT, PURPOSE),
-            required("n_calls", INT, "attempts, all statuses but cached"),
-            required("n_settled", INT, "attempts that were answered and priced"),
-            required("n_failed", INT, "attempts the provider refused"),
-            required("n_unknown", INT, "attempts whose outcome is not known"),
-            required("n_cached", INT, "answers taken from the response store"),
-            required("n_items", INT, "distinct items"),
-            required("input_tokens", INT, "uncached input tokens"),
-            required("cache_read_tokens", INT, "input tokens read from a provider's cache"),
-            required("cache_write_tokens", INT, "input tokens written to a provider's cache"),
-            required("output_tokens", INT, "output tokens"),
-            required("compute_s", SECONDS, "seconds of own compute"),
-            required("cost_usd", MONEY, "settled cost"),
-            required("unknown_reserved_usd", MONEY, "reserved by attempts whose outcome is not known; not part of cost_usd"),
-            required("saved_usd", MONEY, "what the cached answers would have cost"),
-            required(
-                "baseline_usd",
-                MONEY,
-                "modelled: settled answers with the same tokens at the expert tier's prices of their day; 0 for other purposes",
-            ),
-        ]
-    ),
-    is_recomputed=True,
+    version=2,
 )
 
 AUDITS = Table(
@@ -392,10 +364,6 @@ QUALITY_CHECKS = Table(
         ]
     ),
 )
-
-TABLES: dict[str, Table] = {
-    t.name: t for t in (DOCUMENTS, PAGES, CHUNKS, REJECTS, LLM_CALLS, COST_DAILY, AUDITS, EVALS, QUALITY_DAILY, RED_FLAGS, QUALITY_CHECKS)
-}
 
 RESULT_HEAD = (
     required("item_id", TEXT, "the item; one row per item, its newest result"),

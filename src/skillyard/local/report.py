@@ -12,9 +12,10 @@ import yaml
 
 from skillyard.costs.modelled import Modelled, modelled_cost
 from skillyard.errors import ConfigError, UnknownName
+from skillyard.lake.cost_tables import COST_DAILY
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read, table_names
-from skillyard.lake.tables import COST_DAILY, DOCUMENTS, LLM_CALLS, REJECTS
+from skillyard.lake.tables import DOCUMENTS, LLM_CALLS, REJECTS
 from skillyard.local.accuracy import Facts, Score, score_skill
 from skillyard.profiles import load_profile
 from skillyard.settings import Settings
