@@ -36,6 +36,7 @@ format: .venv/tested ## format the code and mend what lint can
 packages: # what some tests need from Debian; without root those tests say why they are skipped
 	@missing=; ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || missing=postgresql; \
 	  command -v tesseract > /dev/null || missing="$$missing tesseract-ocr"; \
+	  command -v chromium > /dev/null || missing="$$missing chromium"; \
 	  if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 	  echo "installing for the tests: $$missing"; \
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $$missing; } > .venv/apt.log 2>&1 \

@@ -35,6 +35,8 @@ class Settings:
     """SQLAlchemy URL of an Iceberg catalog that follows the lake's tables; None: there is none."""
     passwords: Path | None = None
     """A text file of passwords, one a line, that are tried on encrypted documents. What is in it stays in memory."""
+    timezone: str = "UTC"
+    """The IANA zone whose days reports show unless told otherwise. The tables keep UTC days."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> "Settings":
@@ -55,6 +57,7 @@ class Settings:
             passwords=Path(passwords).resolve() if (passwords := env.get("SKILLYARD_PASSWORDS")) else None,
             audit_sample=_audit_sample(env.get("SKILLYARD_AUDIT_SAMPLE") or str(AUDIT_SAMPLE)),
             iceberg=_sqlalchemy_url("SKILLYARD_ICEBERG", env["SKILLYARD_ICEBERG"]) if env.get("SKILLYARD_ICEBERG") else None,
+            timezone=env.get("SKILLYARD_TIMEZONE") or "UTC",
         )
 
     def load_passwords(self) -> tuple[str, ...]:
