@@ -79,7 +79,7 @@ SAVINGS_DAILY = Table(
             required("cache_basis", TEXT, BASIS),
             required("batch_basis", TEXT, BASIS),
             required("n_audited", INT, "audited items behind a measured baseline"),
-            required("expert_ratio", pa.decimal128(18, 6), "baseline of an answer / what it cost live: 1 on the expert tier"),
+            field("expert_ratio", pa.decimal128(18, 6), "baseline of the served answers / what they cost live; null without either"),
             required("method", TEXT, "the method and its version"),
         ]
     ),
