@@ -153,7 +153,9 @@ def _row(tier: str, model: str, status: str, usage: Usage, max_tokens: int) -> d
         "input_tokens": used.input_tokens,
         "cache_read_tokens": used.cache_read_tokens,
         "cache_write_tokens": 0,
+        "cache_write_1h_tokens": 0,
         "output_tokens": used.output_tokens,
+        "n_images": 0,
         "compute_s": Decimal(0),
         "latency_ms": 800,
     }

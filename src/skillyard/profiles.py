@@ -12,6 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from skillyard.errors import ConfigError, MissingKey, UnknownName
 from skillyard.tiers import TIERS
 
+SERVICE_TIERS = {
+    None: "standard",
+    "auto": "standard",
+    "default": "standard",
+    "standard_only": "standard",
+    "flex": "flex",
+    "priority": "priority",
+}
+"""By what a deployment's ``params`` may ask for, the price list of the price book."""
+
 
 class DeploymentSpec(BaseModel):
     """One entry of a tier in the file."""
@@ -32,6 +42,7 @@ class DeploymentSpec(BaseModel):
     tpm: int | None = Field(default=None, gt=0)
     utilisation: float | None = Field(default=None, gt=0, le=1)
     batch: bool = False
+    region: str = ""
     params: dict[str, Any] = {}
 
 
@@ -68,6 +79,8 @@ class Deployment:
     """For an endpoint of our own, paid by the hour: the share of that time in which it is expected to be busy."""
     has_batch: bool = False
     """It offers files and batches at a discount."""
+    region: str = ""
+    """Whose prices it is charged by, where the price book has such."""
     api_base: str | None = None
     api_key_env: str | None = None
     api_key: str | None = field(default=None, repr=False)
@@ -76,6 +89,15 @@ class Deployment:
     def identity(self) -> tuple[str, str | None, tuple[tuple[str, str], ...]]:
         """What the answer depends on: asking the same identity the same way gives the same answer."""
         return (self.model, self.api_base, tuple(sorted((k, repr(v)) for k, v in self.params.items())))
+
+    @property
+    def service_tier(self) -> str:
+        """The price list by which it is charged when asked live."""
+        return SERVICE_TIERS[self.params.get("service_tier")]
+
+    def service_tier_in(self, lane: str) -> str:
+        """Return the price list by which it is charged in a lane."""
+        return "batch" if lane == "batch" else self.service_tier
 
     @property
     def endpoint(self) -> str:
@@ -172,6 +194,9 @@ def _resolve(tier: str, spec: DeploymentSpec, path: Path, env: Mapping[str, str]
         raise ConfigError(
             f"{path}: deployment {spec.name!r}: batch: true is for OpenAI-compatible endpoints (openai/…), not for {spec.model}: remove it."
         )
+    if (asked := spec.params.get("service_tier")) not in SERVICE_TIERS:
+        allowed = ", ".join(filter(None, SERVICE_TIERS))
+        raise ConfigError(f"{path}: deployment {spec.name!r}: service_tier {asked!r} has no price list; allowed are {allowed}.")
     return Deployment(
         name=spec.name,
         tier=tier,
@@ -186,6 +211,7 @@ def _resolve(tier: str, spec: DeploymentSpec, path: Path, env: Mapping[str, str]
         tpm=spec.tpm,
         utilisation=spec.utilisation,
         has_batch=spec.batch,
+        region=spec.region,
         api_base=base,
         api_key_env=spec.api_key_env,
         api_key=env.get(spec.api_key_env) if spec.api_key_env else None,

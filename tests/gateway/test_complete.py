@@ -258,7 +258,7 @@ def test_an_endpoint_of_our_own_is_charged_by_its_time(state: Engine, profile: P
     simulator.configure(latency={"kind": "fixed", "ms": 400})
     text = PROFILE.read_text().replace("concurrency: 256", "concurrency: 2\n      utilisation: 0.5")
     (tmp_path / "own.yaml").write_text(text)
-    head = "price_id,model,meter,unit,price_usd,valid_from,valid_to,source\n"
+    head = "price_id,model,meter,unit,price,valid_from,valid_to,source\n"
     (tmp_path / "own.csv").write_text(f"{head}own,openai/sim-fast,compute_s,second,0.0005,2020-01-01,,1.80 USD an hour\n")
     own, book = load_profile(str(tmp_path / "own.yaml"), ROOT / "include"), PriceBook.load(tmp_path, tmp_path / "own.csv")
 

@@ -1,16 +1,17 @@
 """Live or batch as a pure decision."""
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillyard.costs.prices import Price, PriceBook
+from skillyard.costs.prices import PriceBook
 from skillyard.profiles import Deployment
 from skillyard.routing.lane import BATCH_WINDOW, LANES, Queue, choose_lane, find_offer, live_margin, live_time
+from tests.costs.books import price
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 QUEUE = Queue(n_items=500, input_tokens=800, output_tokens=100, timeout_s=60)
@@ -19,11 +20,12 @@ PLAIN = replace(CHEAP, name="plain", model="acme/plain", has_batch=False)
 
 
 def book(**meters: str) -> PriceBook:
-    """Return a book in which acme/plain costs 1 and 4 a token, and acme/cheap what is given."""
+    """Return a book in which acme/plain costs 1 and 4 a token, and acme/cheap what is given, a ``batch_`` meter in the batch tier."""
     own = {"input": "1", "output": "4", "batch_input": "0.5", "batch_output": "2"} | meters
     listed = [("acme/cheap", m, p) for m, p in own.items() if p] + [("acme/plain", "input", "1"), ("acme/plain", "output", "4")]
     return PriceBook(
-        Price(f"{model}.{meter}", model, meter, Decimal(p), date(2020, 1, 1), None, "test", "here") for model, meter, p in listed
+        price(f"{model}.{name}", model, name.removeprefix("batch_"), amount, "batch" if "batch_" in name else "standard")
+        for model, name, amount in listed
     )
 
 

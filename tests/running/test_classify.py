@@ -185,7 +185,7 @@ def test_a_used_up_budget_leaves_the_rest_to_the_router(own: Settings, simulator
 def test_a_request_that_may_cost_half_a_cent_is_not_sent(own: Settings, simulator: Simulator, tmp_path: Path) -> None:
     folder = shutil.copytree(ROOT / "tests" / "simulator", tmp_path / "dear", ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     source = (folder / "prices.csv").read_text()
-    lines = [line if "sim-fast,input" not in line else _with_price(line, "0.000005") for line in source.splitlines()]
+    lines = [line if "sim-fast,input,standard" not in line else _with_price(line, "0.000005") for line in source.splitlines()]
     (folder / "prices.csv").write_text("\n".join(lines) + "\n")
     dear = replace(own, profile=str(folder / "profile.yaml"))
     made = plan(dear)
@@ -194,9 +194,9 @@ def test_a_request_that_may_cost_half_a_cent_is_not_sent(own: Settings, simulato
     assert simulator.calls() == []
 
 
-def _with_price(line: str, price_usd: str) -> str:
+def _with_price(line: str, price: str) -> str:
     parts = line.split(",")
-    return ",".join([*parts[:4], price_usd, *parts[5:]])
+    return ",".join([*parts[:5], price, *parts[6:]])
 
 
 @pytest.mark.parametrize("name", ["openai", "anthropic", "hybrid"])

@@ -75,7 +75,8 @@ def call(operation: str, **changes: Any) -> dict[str, Any]:
     """Return one ledger row as history reads it."""
     row = {"operation_id": operation, "item_id": operation, "fingerprint": "now", "attempt_no": 1, "tier": "fast", "lane": "live"}
     row |= {"model": "openai/sim-fast", "status": "settled", "finish_reason": "stop", "input_tokens": 1000, "cache_read_tokens": 0}
-    return row | {"cache_write_tokens": 0, "output_tokens": 100, "compute_s": Decimal(0), "latency_ms": 500} | changes
+    row |= {"cache_write_tokens": 0, "cache_write_1h_tokens": 0, "output_tokens": 100, "n_images": 0}
+    return row | {"compute_s": Decimal(0), "latency_ms": 500} | changes
 
 
 def calls(n: int, **changes: Any) -> list[dict[str, Any]]:

@@ -51,9 +51,9 @@ def test_our_prices_of_the_simulator_are_its_own() -> None:
 
     book, now = PriceBook.load(ROOT / "include", PROFILE.with_name("prices.csv")), datetime.now(UTC)
     for model, price in load_prices().items():
-        for lane in ("live", "batch"):
+        for lane, service_tier in (("live", "standard"), ("batch", "batch")):
             usage = Usage(input_tokens=1013, cache_read_tokens=77, output_tokens=131)
-            assert book.cost(f"openai/{model}", usage, now, lane).usd == price.amount_usd(lane, 1013, 77, 131)
+            assert book.cost(f"openai/{model}", usage, now, service_tier).usd == price.amount_usd(lane, 1013, 77, 131)
             for meter in ("input", "cache_read", "output"):
-                ours = book.cost(f"openai/{model}", Usage(**{f"{meter}_tokens": 10**9}), now, lane).usd
+                ours = book.cost(f"openai/{model}", Usage(**{f"{meter}_tokens": 10**9}), now, service_tier).usd
                 assert ours == getattr(price, meter if lane == "live" else f"batch_{meter}") * 10**9

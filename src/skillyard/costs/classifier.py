@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skillyard.costs.prices import PriceBook, Usage, load_prices
+from skillyard.costs.prices import METERS, PriceBook, usage_of, load_prices
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import scan
 from skillyard.lake.tables import LLM_CALLS, TIMESTAMP
@@ -39,8 +39,7 @@ CLASSIFIED = pa.schema(
     ]
 )
 """One row per classified item of a run: what was said of it, where it would have started (``routed_tier``), and where it did."""
-_METERS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "compute_s")
-_COLUMNS = ["operation_id", "purpose", "status", "lane", "sent_at", "cost_usd", *_METERS]
+_COLUMNS = ["operation_id", "purpose", "status", "lane", "sent_at", "cost_usd", *METERS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +104,6 @@ def _saved(calls: list[dict[str, Any]], routed_tier: str, profile: Profile, pric
     if last is None:
         return Decimal(0)
     deployment = profile.deployments(routed_tier)[0]
-    usage = Usage(**{meter: last[meter] for meter in _METERS})
-    lane = "batch" if last["lane"] == "batch" and deployment.has_batch else "live"
-    modelled = prices.cost(deployment.model, usage, last["sent_at"], lane).usd
+    service_tier = deployment.service_tier_in(last["lane"] if deployment.has_batch else "live")
+    modelled = prices.cost(deployment.model, usage_of(last), last["sent_at"], service_tier, deployment.region).usd
     return modelled - sum((call["cost_usd"] for call in calls), Decimal(0))

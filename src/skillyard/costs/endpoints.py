@@ -21,7 +21,7 @@ from skillyard.lake.tables import LLM_CALLS
 from skillyard.profiles import Deployment, load_profile
 from skillyard.settings import Settings
 
-_TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
+_TOKENS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens")
 _COLUMNS = ["deployment", "model", "lane", *METERS.values(), "cost_usd", "latency_ms", "sent_at"]
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.costs.operations import Operation
-from skillyard.costs.prices import PLACES, PriceBook, Usage
+from skillyard.costs.prices import METERS, PLACES, PriceBook, usage_of
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import scan
 from skillyard.lake.tables import LLM_CALLS
@@ -30,7 +30,6 @@ from skillyard.skills import Skill
 MOST_ITEMS = 5_000
 """More are sampled, by the hash that their operation's id is."""
 N_RESAMPLES = 1000
-_METERS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "compute_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,7 @@ def _last_calls(lake: Lake, operations: Sequence[Operation], first: date) -> dic
     """Return the last settled answer of each operation."""
     wanted = pa.array([operation.operation_id for operation in operations], pa.string())
     where = (pc.field("usage_date") >= first) & (pc.field("status") == "settled") & (pc.field("purpose") == "answer")
-    columns = ["operation_id", "tier", "lane", "dag_id", "sent_at", *_METERS]
+    columns = ["operation_id", "tier", "lane", "dag_id", "sent_at", *METERS]
     found: dict[str, dict[str, Any]] = {}
     for batch in scan(lake, LLM_CALLS, columns, where):
         for call in batch.filter(pc.is_in(batch.column("operation_id"), wanted)).to_pylist():
@@ -158,8 +157,8 @@ def _routed(decider: Decider, item: Item, costs: Mapping[str, Decimal]) -> Decim
 
 def _cost(call: Mapping[str, Any], deployment: Deployment, lane: str, prices: PriceBook, now: datetime) -> Decimal:
     """Return what a call would cost on a deployment, live where that has no batch lane."""
-    usage = Usage(**{meter: call[meter] for meter in _METERS})
-    return prices.cost(deployment.model, usage, now, lane if deployment.has_batch else "live").usd
+    service_tier = deployment.service_tier_in(lane if deployment.has_batch else "live")
+    return prices.cost(deployment.model, usage_of(call), now, service_tier, deployment.region).usd
 
 
 def _batch_saves(call: Mapping[str, Any], profile: Profile, prices: PriceBook, now: datetime) -> Decimal:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, RowMapping, insert, select
 
-from skillyard.costs.prices import PriceBook, Usage
+from skillyard.costs.prices import BATCH, PriceBook, Usage
 from skillyard.errors import UnknownName
 from skillyard.gateway import files, ledger
 from skillyard.gateway.batch_rows import Batch, change_batch
@@ -83,7 +83,7 @@ def prepare(
 ) -> Prepared:
     """Commit the batch with an attempt for each request that needs one, reserved at the batch price; nothing when none does."""
     now, lasts_s = batch.created_at, (batch.ends_at - batch.created_at).total_seconds()
-    more = {"lane": "batch", "batch": batch.batch, "ends_at": batch.ends_at, "owner": f"{BATCH_OWNER}{batch.batch}"}
+    more = {"lane": "batch", "service_tier": BATCH, "batch": batch.batch, "ends_at": batch.ends_at, "owner": f"{BATCH_OWNER}{batch.batch}"}
     rows = []
     for request in requests:
         bound = upper_bound(request, deployment, prices, request.max_tokens, now, "batch")
@@ -197,7 +197,7 @@ def collect(engine: Engine, batch: Batch, deployment: Deployment, shown: Provide
             said = [row for row in map(files.read_row, lines) if row is not None and row.call_id in calls]
             taken = [(row, calls.pop(row.call_id)) for row in {row.call_id: row for row in said}.values()]
             with engine.begin() as connection:
-                _take_in(connection, taken, holds, prices, is_shared)
+                _take_in(connection, taken, holds, deployment, prices, is_shared)
             n_answered += sum(row.reply is not None for row, _ in taken)
     if shown.status == "failed":
         _end(engine, batch, "collected", "failed", "batch_failed")
@@ -214,7 +214,12 @@ def abandon(engine: Engine, batch: Batch) -> None:
 
 
 def _take_in(
-    connection: Connection, taken: Iterable[tuple[ResultRow, RowMapping]], holds: Mapping[str, Hold], prices: PriceBook, is_shared: bool
+    connection: Connection,
+    taken: Iterable[tuple[ResultRow, RowMapping]],
+    holds: Mapping[str, Hold],
+    deployment: Deployment,
+    prices: PriceBook,
+    is_shared: bool,
 ) -> None:
     settled, closed, given_back = [], [], []
     now = datetime.now(UTC)
@@ -229,7 +234,7 @@ def _take_in(
         reply = row.reply
         if reply.usage == Usage():
             closed.append(Closed(row.call_id, _begun(call), "unknown", NO_USAGE, latency_ms))
-        cost = prices.cost(call["model"], reply.usage, call["sent_at"], "batch")
+        cost = prices.cost(call["model"], reply.usage, call["sent_at"], BATCH, deployment.region)
         key = AnswerKey("*" if is_shared else call["team"], call["skill"], call["fingerprint"], call["item_id"], call["request_hash"])
         said = (reply.content, reply.refusal, reply.finish_reason)
         answer = Answer(row.call_id, call["tier"], call["model"], *said, cost.usd, now)

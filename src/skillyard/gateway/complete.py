@@ -203,7 +203,7 @@ class Gateway:
             usage = replace(usage, compute_s=compute_s(deployment, latency_s, request.timeout_s))
         if usage == Usage():  # paid, for a price that nobody knows: only the answer is settled below
             await self._journal.close(Closed(sent.row["call_id"], sent.begun, "unknown", NO_USAGE, int(latency_s * 1000)))
-        cost = self._prices.cost(deployment.model, usage, sent.row["sent_at"])
+        cost = self._prices.cost(deployment.model, usage, sent.row["sent_at"], deployment.service_tier, deployment.region)
         said = (reply.content, reply.refusal, reply.finish_reason)
         answer = Answer(sent.row["call_id"], request.tier, deployment.model, *said, cost.usd, datetime.now(UTC))
         is_cut_off = reply.finish_reason == "length" and asking.max_tokens < request.max_tokens

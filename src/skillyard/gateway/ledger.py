@@ -405,6 +405,7 @@ def _settled_row(s: Settled) -> dict[str, Any]:
     return {
         "own_call": s.answer.call_id,
         "status": "settled",
+        "service_tier": s.cost.service_tier,
         "settled_at": s.answer.answered_at,
         "finish_reason": s.answer.finish_reason,
         "input_tokens": s.usage.input_tokens,
@@ -484,6 +485,7 @@ _SETTLE = (
             name: bindparam(name)
             for name in (
                 "status",
+                "service_tier",
                 "settled_at",
                 "finish_reason",
                 "input_tokens",

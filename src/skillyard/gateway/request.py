@@ -84,9 +84,10 @@ def cut_off(key: AnswerKey) -> AnswerKey:
 
 
 def upper_bound(request: Request, deployment: Deployment, prices: PriceBook, max_tokens: int, at: datetime, lane: str = "live") -> Decimal:
-    """Return the most USD an attempt can cost at the prices of that day."""
+    """Return the most USD an attempt can cost at the lane's prices of that day."""
     seconds = compute_s(deployment, request.timeout_s, request.timeout_s)
-    return prices.upper_bound(deployment.model, request.n_tokens_at_most, max_tokens, seconds, at, lane)
+    tier = deployment.service_tier_in(lane)
+    return prices.upper_bound(deployment.model, request.n_tokens_at_most, max_tokens, seconds, at, tier, deployment.region)
 
 
 def compute_s(deployment: Deployment, latency_s: float, timeout_s: float) -> Decimal:
@@ -117,6 +118,7 @@ def attempt_row(
         "model": deployment.model,
         "deployment": deployment.name,
         "lane": "live",
+        "service_tier": deployment.service_tier,
         "purpose": request.purpose,
         "request_hash": request.key(deployment).request_hash,
         "max_tokens": max_tokens,

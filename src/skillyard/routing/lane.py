@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from skillyard.costs.prices import PriceBook, Usage
+from skillyard.costs.prices import BATCH, PriceBook, Usage
 from skillyard.errors import Unpriced
 from skillyard.profiles import Deployment
 
@@ -84,13 +84,13 @@ def find_offer(queue: Queue, deployments: Sequence[Deployment], prices: PriceBoo
     for deployment in deployments:
         if deployment.has_batch:
             try:
-                costs[deployment.name] = prices.cost(deployment.model, usage, at, "batch").usd
+                costs[deployment.name] = prices.cost(deployment.model, usage, at, BATCH, deployment.region).usd
             except Unpriced:
                 continue
     if not costs:
         return None
     name = min(costs, key=lambda name: (costs[name], name))
-    live = min(prices.cost(d.model, usage, at).usd for d in deployments)
+    live = min(prices.cost(d.model, usage, at, d.service_tier, d.region).usd for d in deployments)
     return Offer(name, costs[name] / live if live else Decimal(1))
 
 

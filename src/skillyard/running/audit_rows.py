@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from skillyard.costs.prices import PriceBook, Usage
+from skillyard.costs.prices import METERS, PriceBook, usage_of
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
 from skillyard.lake.tables import LLM_CALLS
@@ -21,7 +21,6 @@ from skillyard.skills.agreement import agreement
 
 LEDGER_SLACK = timedelta(days=3)
 """A result may be made so long after the first call for it left: it waited for a batch."""
-METERS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "compute_s")
 COLUMNS = ("run_id", "item_id", "tier", "model", "purpose", "lane", "status", "cost_usd", "saved_usd", "latency_ms", "sent_at", *METERS)
 
 Key = tuple[str, str, str]
@@ -61,7 +60,7 @@ def read_bill(lake: Lake, skill: str, plan: AuditPlan, book: PriceBook) -> Bill:
 
 def _live_price(row: Mapping[str, Any], book: PriceBook) -> Decimal:
     if row["status"] == "settled" and row["lane"] == "batch":
-        return book.cost(row["model"], Usage(**{meter: row[meter] for meter in METERS}), row["sent_at"]).usd
+        return book.cost(row["model"], usage_of(row), row["sent_at"]).usd
     return Decimal(row["cost_usd"] + row["saved_usd"])
 
 

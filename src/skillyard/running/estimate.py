@@ -172,7 +172,7 @@ def calibrate(history: History, estimates: Mapping[str, int]) -> tuple[History, 
 
 def call_price(deployments: Sequence[Deployment], prices: PriceBook, at: datetime) -> CallPrice:
     """Return the price of a call on a tier, the dearest of its deployments' for each part of it."""
-    rates = [prices.rates(d.model, at) for d in deployments]
+    rates = [prices.rates(d.model, at, d.service_tier, d.region) for d in deployments]
     return CallPrice(
         max(float(rate["input"] + rate["compute_s"] / READ_TOKENS_S) for rate in rates),
         max(float(rate["output"] + rate["compute_s"] / WRITTEN_TOKENS_S) for rate in rates),

@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skillyard.costs.prices import PriceBook, Usage
+from skillyard.costs.prices import METERS, PriceBook, usage_of
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import scan
 from skillyard.lake.tables import LLM_CALLS
-from skillyard.profiles import Profile
+from skillyard.profiles import Deployment, Profile
 
 WINDOW = timedelta(days=180)
 """Older calls are not looked at."""
@@ -37,7 +37,8 @@ WHOLE = 1 << 32
 
 COLUMNS = (
     *("operation_id", "item_id", "fingerprint", "attempt_no", "tier", "model", "lane", "status", "finish_reason"),
-    *("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens", "compute_s", "latency_ms"),
+    *METERS,
+    "latency_ms",
 )
 
 
@@ -124,7 +125,7 @@ def find_operations(rows: Iterable[Mapping[str, Any]], profile: Profile, prices:
 
     One that took a stored answer does not show what an answer costs; one without any answer is asked again in another run.
     """
-    served = {(d.tier, d.model) for deployments in profile.pools.values() for d in deployments}
+    served = {(d.tier, d.model): d for deployments in profile.pools.values() for d in deployments}
     calls: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
         calls.setdefault(row["operation_id"], []).append(row)
@@ -133,7 +134,9 @@ def find_operations(rows: Iterable[Mapping[str, Any]], profile: Profile, prices:
         own.sort(key=lambda row: row["attempt_no"])
         answered = [row for row in own if row["status"] == "settled"]
         if answered and all(row["status"] != "cached" and (row["tier"], row["model"]) in served for row in own):
-            steps = tuple(_step(row, prices, at) for row in own if row["status"] in ("settled", "unknown"))
+            steps = tuple(
+                _step(row, served[row["tier"], row["model"]], prices, at) for row in own if row["status"] in ("settled", "unknown")
+            )
             n_input = _input_tokens(answered[0])
             found.append(Operation(own[0]["item_id"], own[0]["tier"], n_input, n_input, steps))
     return found
@@ -152,21 +155,15 @@ def learn_max_tokens(rows: Iterable[Mapping[str, Any]], most: int) -> dict[str, 
     }
 
 
-def _step(row: Mapping[str, Any], prices: PriceBook, at: datetime) -> Step:
+def _step(row: Mapping[str, Any], deployment: Deployment, prices: PriceBook, at: datetime) -> Step:
     if row["status"] == "unknown":
         return Step(row["tier"], None, None)
-    usage = Usage(
-        input_tokens=row["input_tokens"],
-        cache_read_tokens=row["cache_read_tokens"],
-        cache_write_tokens=row["cache_write_tokens"],
-        output_tokens=row["output_tokens"],
-        compute_s=row["compute_s"],
-    )
-    return Step(row["tier"], row["output_tokens"], float(prices.cost(row["model"], usage, at).usd))
+    cost = prices.cost(deployment.model, usage_of(row), at, deployment.service_tier, deployment.region)
+    return Step(row["tier"], row["output_tokens"], float(cost.usd))
 
 
 def _input_tokens(row: Mapping[str, Any]) -> int:
-    return int(row["input_tokens"] + row["cache_read_tokens"] + row["cache_write_tokens"])
+    return usage_of(row).prompt_tokens
 
 
 def _latencies(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:

@@ -41,7 +41,7 @@ def check_lane(lane: str, skill: Skill, profile: Profile, prices: PriceBook, now
     if lane == "batch" and not any(find_offer(one, profile.deployments(t), prices, now) for t in skill.lanes if t in TIERS):
         raise ConfigError(
             f"the lane batch was asked for, but no deployment of the profile {profile.name} that {skill.name} may reach offers it: "
-            "set `batch: true` for one, with prices for batch_input and batch_output, or leave the lane to the route."
+            "set `batch: true` for one, with prices of service_tier batch, or leave the lane to the route."
         )
 
 

@@ -214,7 +214,7 @@ def check_ready(skill: Skill, profile: Profile, prices: PriceBook) -> None:
 
 def _check_priced(deployment: Deployment, prices: PriceBook, now: datetime) -> None:
     """Raise unless every call of the deployment gets a cost: one priced by time needs to know the time."""
-    rates = prices.rates(deployment.model, now)
+    rates = prices.rates(deployment.model, now, deployment.service_tier, deployment.region)
     is_by_time = rates["compute_s"] > 0 and not rates["input"] and not rates["output"]
     if is_by_time and deployment.utilisation is None and not deployment.model.startswith("embedded/"):
         raise Unpriced(
