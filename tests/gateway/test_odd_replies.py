@@ -98,12 +98,21 @@ def test_a_reply_without_any_choice_is_an_attempt_that_failed_not_the_end_of_the
     assert {(row["status"], row["error_kind"]) for row in rows_of(state)} == {("unknown", "unreadable_reply")}
 
 
-def test_tokens_that_are_counted_beside_their_whole_make_no_meter_negative(odd: Odd, profile: Profile, state: Engine) -> None:
+def test_tokens_that_contradict_their_whole_are_no_usage_and_the_answer_is_kept(odd: Odd, profile: Profile, state: Engine) -> None:
     odd.reply = deepcopy(REPLY)
-    odd.reply["usage"] |= {"prompt_tokens_details": {"cached_tokens": 300}, "completion_tokens_details": {"reasoning_tokens": 50}}
+    odd.reply["usage"]["prompt_tokens_details"] = {"cached_tokens": 300}
+    (answered,) = complete(state, profile, request())
+    (row,) = rows_of(state)
+    assert isinstance(answered, Completion) and answered.answer.content == "{}"
+    assert (row["status"], row["error_kind"], row["input_tokens"], row["cost_usd"]) == ("unknown", "no_usage", 0, None)
+
+
+def test_reasoning_that_the_total_counts_beside_the_output_is_output(odd: Odd, profile: Profile, state: Engine) -> None:
+    odd.reply = deepcopy(REPLY)
+    odd.reply["usage"] |= {"completion_tokens_details": {"reasoning_tokens": 50}, "total_tokens": 170}
     complete(state, profile, request())
     (row,) = rows_of(state)
-    assert (row["status"], row["input_tokens"], row["cache_read_tokens"], row["output_tokens"]) == ("settled", 100, 300, 70)
+    assert (row["status"], row["output_tokens"], row["reasoning_tokens"]) == ("settled", 70, 50)
 
 
 def test_a_row_of_a_batch_without_usage_says_so() -> None:

@@ -71,8 +71,8 @@ def request_line(deployment: Deployment, call_id: str, messages: list[dict[str, 
     model, provider, _, _ = litellm.get_llm_provider(deployment.model)
     options = get_optional_params(model=model, custom_llm_provider=provider, **parameters(deployment, schema, name, max_tokens))
     extra = options.pop("extra_body", None) or {}
-    if not options.get("stream"):
-        options.pop("stream", None)
+    for live in ("stream", "stream_options"):
+        options.pop(live, None)
     body = {"model": model, "messages": messages, **options, **extra}
     return json.dumps({"custom_id": call_id, "method": "POST", "url": ENDPOINT, "body": body}, ensure_ascii=False) + "\n"
 

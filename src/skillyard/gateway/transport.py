@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import os
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, replace
 from functools import cache
 from inspect import isawaitable
 from typing import Any
@@ -19,6 +19,7 @@ import openai
 from skillyard.costs.prices import Usage
 from skillyard.errors import SkillyardError
 from skillyard.gateway import embedded
+from skillyard.gateway.usage import count_images, read_service_tier, read_usage
 from skillyard.profiles import Deployment
 
 litellm.suppress_debug_info = True
@@ -35,6 +36,8 @@ class Reply:
     finish_reason: str | None
     usage: Usage
     request_id: str | None
+    service_tier: str | None = None
+    """The price list it says that it was worked on by."""
 
 
 class CallFailed(SkillyardError):
@@ -77,7 +80,9 @@ async def send(
                 extra_headers={"x-skillyard-call-id": call_id},
                 **parameters(deployment, schema, name, max_tokens),
             )
-        return read_reply(response)
+            reply = read_reply(await _collect(response) if deployment.params.get("stream") else response)
+        n_images = count_images(messages)
+        return replace(reply, usage=replace(reply.usage, n_images=n_images)) if n_images and reply.usage != Usage() else reply
     except Exception as error:
         raise explain(error, deployment.api_key) from None
 
@@ -101,6 +106,8 @@ def parameters(deployment: Deployment, schema: dict[str, Any] | None, name: str,
     An OpenAI-compatible endpoint gets the schema as it is, beside the typed arguments, which the client would walk through key by key.
     """
     made: dict[str, Any] = {"max_tokens": max_tokens, **deployment.params}
+    if made.get("stream"):
+        made["stream_options"] = {"include_usage": True}
     if schema and deployment.has_json_schema:
         asked = {"response_format": {"type": "json_schema", "json_schema": {"name": name, "schema": schema, "strict": True}}}
         if deployment.model.startswith("openai/"):
@@ -114,30 +121,58 @@ def read_reply(response: Any) -> Reply:
     """Turn litellm's response into a Reply with disjoint meters; one without any choice is an error."""
     choice = response.choices[0]
     refusal = getattr(choice.message, "refusal", None) or (choice.message.provider_specific_fields or {}).get("refusal")
-    return Reply(choice.message.content or "", refusal, choice.finish_reason, read_usage(getattr(response, "usage", None)), response.id)
+    usage = read_usage(getattr(response, "usage", None))
+    return Reply(choice.message.content or "", refusal, choice.finish_reason, usage, _request_id(response), read_service_tier(response))
 
 
-def read_usage(usage: Any) -> Usage:
-    """Return disjoint meters: cache reads and writes are counted inside ``prompt_tokens``, reasoning inside ``completion_tokens``.
+def _request_id(response: Any) -> str:
+    """Return the provider's id of a request: for Anthropic and Bedrock litellm makes one up, theirs stands in a header."""
+    headers = response._hidden_params.get("additional_headers") or {}
+    found = (headers.get(f"llm_provider-{name}") for name in _ID_HEADERS)
+    return str(next(filter(None, found), response.id))
 
-    A provider for which they are more than that counts them beside it. Empty when it does not say.
+
+_ID_HEADERS = ("request-id", "x-amzn-requestid")
+
+
+class _Interrupted(Exception):
+    """A stream that ended before its answer did: it was begun, and is billed at least for what it read."""
+
+
+async def _collect(stream: Any) -> Any:
+    """Return a stream as the response it would have been.
+
+    litellm ends one that broke off as if it were complete, drops most of a streamed refusal and estimates the usage of one that says
+    none: none of this is taken over.
     """
-    details = getattr(usage, "prompt_tokens_details", None)
-    read = getattr(details, "cached_tokens", None) or 0
-    written = getattr(details, "cache_creation_tokens", None) or getattr(usage, "cache_creation_input_tokens", None) or 0
-    reasoning = getattr(getattr(usage, "completion_tokens_details", None), "reasoning_tokens", None) or 0
-    compute_s = Decimal(getattr(usage, "compute_s", None) or 0)
-    if usage is None or usage.prompt_tokens <= 0 or usage.completion_tokens < 0:
-        return Usage(compute_s=compute_s)
-    is_beside = read + written > usage.prompt_tokens
-    return Usage(
-        input_tokens=usage.prompt_tokens if is_beside else usage.prompt_tokens - read - written,
-        cache_read_tokens=read,
-        cache_write_tokens=written,
-        output_tokens=usage.completion_tokens + (reasoning if reasoning > usage.completion_tokens else 0),
-        reasoning_tokens=reasoning,
-        compute_s=compute_s,
-    )
+    refusal: list[str] = []
+    if isinstance(stream.completion_stream, openai.AsyncStream):
+        stream.completion_stream = _listen(stream.completion_stream, refusal)
+    try:
+        async for _ in stream:
+            pass
+    except Exception as error:
+        if not stream.chunks:
+            raise
+        raise _Interrupted(str(error)) from error
+    finally:
+        await stream.aclose()
+    if not any(choice.finish_reason for chunk in stream.chunks for choice in chunk.choices):
+        raise _Interrupted("the stream ended before its answer did")
+    whole = litellm.stream_chunk_builder(stream.chunks)
+    whole.choices[0].message.refusal = "".join(refusal) or None
+    whole.usage = next((chunk.usage for chunk in reversed(stream.chunks) if getattr(chunk, "usage", None)), None)
+    return whole
+
+
+async def _listen(chunks: openai.AsyncStream[Any], refusal: list[str]) -> AsyncIterator[Any]:
+    """Pass OpenAI's chunks on, collecting what they say of a refusal."""
+    try:
+        async for chunk in chunks:
+            refusal += [said for choice in getattr(chunk, "choices", ()) if (said := getattr(choice.delta, "refusal", None))]
+            yield chunk
+    finally:
+        await chunks.close()
 
 
 def explain(error: Exception, secret: str | None = None) -> CallFailed:
@@ -160,6 +195,8 @@ def _meaning(chain: list[BaseException], status: int | None) -> tuple[str, bool,
     def has(*kinds: type[BaseException]) -> bool:
         return any(isinstance(e, kinds) for e in chain)
 
+    if has(_Interrupted):
+        return ("timed_out" if has(litellm.Timeout, TimeoutError, httpx.TimeoutException) else "connection"), True, True
     if has(litellm.ContextWindowExceededError) or any(getattr(e, "code", None) == "context_length_exceeded" for e in chain):
         return "overflow", False, False
     if has(litellm.ContentPolicyViolationError):
