@@ -5,10 +5,13 @@ ledger, to the last decimal, however its rows come.
 """
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 import pyarrow as pa
 
+from skillyard.costs.prices import PriceBook
+from skillyard.lake.cost_tables import COST_DAILY, UNIT_COSTS
+from skillyard.lake.lake import Lake
 from skillyard.lake.tables import DATE, INT, MONEY, SECONDS, TEXT, required
 
 USES = ("served", "repeated", "rejected", "shared", "correction", "none")
@@ -56,6 +59,13 @@ LINE_SUMS = (
 LINES = pa.schema([*LINE_KEY, *LINE_SUMS])
 
 
+ITEMS = pa.schema([*(COST_DAILY.schema.field(name) for name in COST_DAILY.key), required("n_items", INT, "distinct items")])
+UNIT_COUNTS = ("n_documents", "n_pages", "n_items", "n_results", "n_rejects")
+UNITS = pa.schema([UNIT_COSTS.schema.field(name) for name in (*UNIT_COSTS.key, *UNIT_COUNTS)])
+DOCUMENT_KEY = ("team", "skill", "tier", "model", "lane", "dag_id", "run_id")
+DOCUMENTS = pa.schema([*(required(name, TEXT, name) for name in DOCUMENT_KEY), required("n_documents", INT, "distinct documents")])
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
     """All that a day's tables are made of."""
@@ -66,4 +76,22 @@ class Day:
     items: pa.Table
     """The key of ``cost_daily`` and ``n_items``, the distinct items of each."""
     units: pa.Table
-    """usage_date, team, skill, fingerprint; n_documents, n_pages, n_items, n_results, n_rejects: see ``unit_costs``."""
+    """usage_date, team, skill, fingerprint; n_documents, n_pages, n_items, n_results, n_rejects: of answers and votes."""
+    documents: pa.Table
+    """team, skill, tier, model, lane, dag_id, run_id; n_documents, the distinct documents of what was settled."""
+
+
+def read_day(lake: Lake, day: date, book: PriceBook, expert: str) -> Day:
+    """Return the lines of a UTC day of the ledger; ``expert`` is the model whose context tiers they are told apart by."""
+    from skillyard.costs.ledger_reader import LedgerReader
+
+    with LedgerReader(lake, book, expert) as reader:
+        return reader.read(day).day
+
+
+def read_between(lake: Lake, day: date, start: datetime, end: datetime, book: PriceBook, expert: str) -> Day:
+    """Return the lines of the calls sent in [start, end), as a day of a reporting time zone; each keeps the UTC day of its prices."""
+    from skillyard.costs.ledger_reader import LedgerReader
+
+    with LedgerReader(lake, book, expert) as reader:
+        return reader.read(day, start, end).day

@@ -4,7 +4,7 @@ One read sees one state: the files are those of one moment (``contents.py``), no
 we read is found again in ``_superseded/``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from typing import Any
@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.errors import StorageError
-from skillyard.lake.contents import find_contents, table_names
+from skillyard.lake.contents import Contents, find_contents, table_names
 from skillyard.lake.drift import refuse_drift
 from skillyard.lake.lake import Lake
 from skillyard.lake.manifest import day_of, places
-from skillyard.lake.tables import Table
+from skillyard.lake.tables import LABEL, Table
 
-__all__ = ["count_rows", "read", "read_file", "scan", "scan_file", "table_names"]
+__all__ = ["count_rows", "is_gone", "open_days", "read", "read_file", "scan", "scan_file", "table_names"]
 
 READERS = 8
 BATCH_ROWS = 16_384
@@ -45,7 +45,7 @@ def read(
         # All files at once: Arrow reads them side by side.
         rows = _dataset(lake, found.keys, schema, partition, where).to_table(columns=_names(columns), filter=where)
     except OSError as error:
-        if not _is_gone(error):
+        if not is_gone(error):
             raise StorageError(f"{lake.storage.uri(found.table.name)} could not be read: {error}") from error
         with ThreadPoolExecutor(READERS) as pool:
             parts = list(pool.map(lambda key: read_file(lake, key, schema, partition, columns, where), found.keys))
@@ -80,7 +80,7 @@ def read_file(
             return _dataset(lake, [place], schema, partition, where).to_table(columns=_names(columns), filter=where)
         except OSError as error:
             problem = error
-            if not _is_gone(error):
+            if not is_gone(error):
                 break
     raise StorageError(f"{lake.storage.uri(key)} could not be read: {problem}") from problem
 
@@ -105,16 +105,31 @@ def scan_file(
             return
         except OSError as error:
             problem = error
-            if not _is_gone(error):
+            if not is_gone(error):
                 break
     raise StorageError(f"{lake.storage.uri(key)} could not be read: {problem}") from problem
 
 
-def _dataset(lake: Lake, keys: Sequence[str], schema: pa.Schema, partition: str, where: pc.Expression | None) -> Any:
+def open_days(lake: Lake, found: Contents, first: date, last: date, labels: Collection[str] = (), *, are_sought: bool = False) -> Any:
+    """Return the files of some days of a table as a data set for an engine that reads Arrow's, such as DuckDB.
+
+    ``labels``: text columns of few values, read as what they are in the files: each value once, a row has its number. A file may be moved
+    away before it is read, which ``is_gone`` tells of an error: then ask again, with the contents as they are now and ``are_sought``.
+    """
+    keys = [key for key in found.keys if first.isoformat() <= day_of(key) <= last.isoformat()]
+    if are_sought:
+        keys = [next((place for place in places(key) if lake.has(place)), key) for key in keys]
+    return _dataset(lake, keys, found.table.schema, found.table.partition, None, labels)
+
+
+def _dataset(
+    lake: Lake, keys: Sequence[str], schema: pa.Schema, partition: str, where: pc.Expression | None, labels: Collection[str] = ()
+) -> Any:
     """Return the files as one data set; the day in the path lets Arrow skip a file that a condition rules out without opening it."""
     import pyarrow.dataset as ds
 
-    parquet = ds.ParquetFileFormat()
+    parquet = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(dictionary_columns=set(labels)))
+    schema = pa.schema([field.with_type(LABEL) if field.name in labels else field for field in schema], schema.metadata)
     days = [pa.scalar(date.fromisoformat(day_of(key)), pa.date32()) for key in keys]
     fragments = [
         parquet.make_fragment(key, lake.filesystem, partition_expression=pc.field(partition) == day)
@@ -129,5 +144,6 @@ def _names(columns: Sequence[str] | None) -> list[str] | None:
     return None if columns is None else list(columns)
 
 
-def _is_gone(error: OSError) -> bool:
+def is_gone(error: BaseException) -> bool:
+    """Say whether an error means that an object went away between being found and being read."""
     return isinstance(error, FileNotFoundError) or any(word in str(error) for word in GONE)
