@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from skillyard.lake.cost_tables import ANOMALIES, BUDGET_DAILY, COST_DAILY, RECONCILIATIONS, SAVINGS_DAILY, UNIT_COSTS
+from skillyard.lake.focus_table import FOCUS
 from skillyard.lake.known_tables import TABLES
 from skillyard.lake.lake import Lake
 from skillyard.lake.results import results_table, to_results
@@ -213,6 +214,7 @@ def example(name: str) -> tuple[Table, dict[str, Any]]:
             "capture_rate": "1",
             "reconciled_at": moment(DAY),
         },
+        FOCUS.name: focus(),
         AUDITS.name: audit("item-1", "fast"),
         EVALS.name: {
             **dict.fromkeys(("eval_id", "skill", "case_id", "text", "model"), "x"),
@@ -280,6 +282,19 @@ def call(call_id: str, **changes: Any) -> dict[str, Any]:
         "status": "settled",
     }
     return text | counts | money | own | {"sent_at": moment(DAY), "usage_date": DAY} | changes
+
+
+def focus(**changes: Any) -> dict[str, Any]:
+    """Return a row of the bill in FOCUS: 7 tokens of input."""
+    text = {f.name: "x" for f in FOCUS.schema if pa.types.is_string(f.type) and not f.nullable}
+    cost = dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "ListCost", "PricingCurrencyEffectiveCost"), "0.0000007")
+    price = dict.fromkeys(("ContractedUnitPrice", "ListUnitPrice"), "0.0000001") | dict.fromkeys(
+        ("PricingQuantity", "ConsumedQuantity"), "7"
+    )
+    said = {"ChargeCategory": "Usage", "ChargeFrequency": "Usage-Based", "BillingCurrency": "USD", "x_Tier": "fast", "x_Meter": "input"}
+    period = {f"{name}Period{end}": moment(DAY) for name in ("Billing", "Charge") for end in ("Start", "End")}
+    own = {"x_UsageDate": DAY, "x_Use": "served", "x_CallCount": 1, "x_DocumentCount": 1}
+    return text | cost | price | said | period | own | changes
 
 
 def audit(item_id: str, tier: str, **changes: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Every table but the results of skills, by name."""
 
 from skillyard.lake.cost_tables import COST_TABLES
+from skillyard.lake.focus_table import FOCUS
 from skillyard.lake.tables import (
     AUDITS,
     CHUNKS,
@@ -17,4 +18,4 @@ from skillyard.lake.tables import (
 
 _INGESTION = (DOCUMENTS, PAGES, CHUNKS, REJECTS)
 _QUALITY = (AUDITS, EVALS, QUALITY_DAILY, RED_FLAGS, QUALITY_CHECKS)
-TABLES: dict[str, Table] = {table.name: table for table in (*_INGESTION, LLM_CALLS, *COST_TABLES, *_QUALITY)}
+TABLES: dict[str, Table] = {table.name: table for table in (*_INGESTION, LLM_CALLS, *COST_TABLES, FOCUS, *_QUALITY)}
