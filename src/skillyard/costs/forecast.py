@@ -1,8 +1,8 @@
 """What the coming days will cost, with an interval that holds in about four cases of five.
 
-``weekday-median/1``: a weekday's usual cost is the median of its last eight; the usual week is scaled to what the last 14 days cost, where a
-day far above its usual counts only up to a bound. The interval comes from the errors that this would have made: forecasts of one day and of
-a week are repeated from each of the last 42 days, with what was known then, and the 10 % and 90 % quantiles of their errors are added; a
+``weekday-median/1``: a weekday's usual cost is the median of its last eight; the usual week is scaled to what the last 14 days cost, where
+a day far above its usual counts only up to a bound. The interval comes from the errors that this would have made: forecasts of one day and
+of a week are repeated from each of the last 42 days, with what was known then, and the 10 % and 90 % quantiles of their errors are added; a
 week's in proportion to the length of what is forecast, since a level that is wrong today is wrong all month. ``mean/1``, with fewer than
 four weeks behind it: the mean, by weekday from two weeks on, and twice the scatter of the days. A day without a run cost 0. Amounts are
 exact up to here; a forecast is an estimate and made in floating point.

@@ -121,7 +121,7 @@ BUDGET_DAILY = Table(
     pa.schema(
         [
             required("usage_date", DATE, UTC_DAY),
-            required("team", TEXT, "who pays"),
+            required("team", TEXT, "who pays; * for all teams together"),
             required("skill", TEXT, "the skill; * for all of the team's"),
             field("soft_usd", MONEY, "the month's soft limit, where there is one"),
             field("hard_usd", MONEY, "the month's hard limit, where there is one"),
@@ -142,7 +142,7 @@ BUDGET_DAILY = Table(
 ANOMALIES = Table(
     "anomalies",
     "What is wrong with a day's money, with the numbers behind it; red flags of the router included.",
-    ("anomaly_id",),
+    ("usage_date", "anomaly_id"),
     "usage_date",
     pa.schema(
         [
