@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillyard.costs.compute import compute_seconds
+from skillyard.costs.compute import compute_seconds, idle_seconds
 
 latencies = st.decimals(0, 3600, places=3, allow_nan=False)
 concurrencies = st.integers(1, 1024)
@@ -40,3 +40,11 @@ def test_a_call_within_its_timeout_is_never_charged_above_the_seconds_of_that(
 ) -> None:
     charged = compute_seconds(min(latency_s, timeout_s), concurrency, utilisation)
     assert charged <= compute_seconds(timeout_s, concurrency, utilisation)
+
+
+@given(latencies, concurrencies, utilisations)
+def test_what_is_idle_and_what_was_busy_are_all_that_is_charged(latency_s: Decimal, concurrency: int, utilisation: Decimal) -> None:
+    charged = compute_seconds(latency_s, concurrency, utilisation)
+    idle = idle_seconds(charged, utilisation)
+    assert 0 <= idle <= charged
+    assert abs(charged - idle - charged * utilisation) <= Decimal("0.0000005")

@@ -272,4 +272,5 @@ def test_an_endpoint_of_our_own_is_charged_by_its_time(state: Engine, profile: P
     answered = asyncio.run(everything())
     (row,) = ledger_rows(state)
     assert row["cost_usd"] == answered.cost_usd == row["compute_s"] * Decimal("0.0005")
+    assert 2 * row["idle_s"] == pytest.approx(row["compute_s"], abs=Decimal("0.000001")), "idle half of the time"
     assert Decimal("0.4") <= row["compute_s"] < Decimal("3") and row["cost_usd"] < row["reserved_usd"] == Decimal("0.01")

@@ -186,7 +186,7 @@ def test_a_long_history_is_sampled_by_whole_operations(settings: Settings, profi
     rows = [call(name, attempt_no=n, call_id=f"{name}-{n}") for name in names for n in (1, 2)]
     today = datetime.now(UTC)
     ledger = {"run_id": "r", "dag_id": "cli", "skill": SKILL, "team": "records", "doc_id": "d", "sample_no": 0, "deployment": "sim-fast"}
-    ledger |= {"purpose": "answer"}
+    ledger |= {"purpose": "answer", "service_tier": "standard", "idle_s": Decimal(0)}
     ledger |= {"request_hash": "h", "max_tokens": 100, "reasoning_tokens": 0, "reserved_usd": Decimal(1), "cost_usd": Decimal(1)}
     ledger |= {"saved_usd": Decimal(0), "price_ids": "", "sent_at": today, "usage_date": today.date()}
     append(Lake(settings.lake), LLM_CALLS, pa.Table.from_pylist([row | ledger for row in rows], schema=LLM_CALLS.schema), "part")

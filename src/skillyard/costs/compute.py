@@ -14,3 +14,8 @@ PLACES = Decimal("0.000001")
 def compute_seconds(latency_s: Decimal | float, concurrency: int, utilisation: Decimal | float) -> Decimal:
     """Return the machine seconds of a call, to 6 places, half-even; no call is charged more than those of its timeout."""
     return (Decimal(str(latency_s)) / (concurrency * Decimal(str(utilisation)))).quantize(PLACES, ROUND_HALF_EVEN)
+
+
+def idle_seconds(compute_s: Decimal, utilisation: Decimal | float) -> Decimal:
+    """Return those of a call's machine seconds that pay for time in which the endpoint had nothing to do, to 6 places, half-even."""
+    return (compute_s * (1 - Decimal(str(utilisation)))).quantize(PLACES, ROUND_HALF_EVEN)

@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.costs.baseline import METERS, cost_at
-from skillyard.costs.prices import PriceBook, load_prices
+from skillyard.costs.prices import PROMPT, PriceBook, load_prices
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
 from skillyard.lake.rows import by_day
 from skillyard.lake.tables import LLM_CALLS
-from skillyard.profiles import Profile, load_profile
+from skillyard.profiles import Deployment, Profile, load_profile
 from skillyard.settings import Settings
 
 _ITEM = ("skill", "fingerprint", "item_id")
@@ -58,10 +59,19 @@ def modelled_cost(settings: Settings, profile_name: str) -> Modelled:
 def _priced(calls: pa.Table, book: PriceBook, profile: Profile, day: date) -> pa.Table:
     """Return a day's calls tier by tier, each with its cost at its own tier's model and at the expert's."""
     at = datetime.combine(day, time(), UTC)
-    rates = {tier: book.rates(deployments[0].model, at) for tier, deployments in profile.tiers.items()}
     parts = []
     for tier in pc.unique(calls.column("tier")).to_pylist():
         of_tier = calls.filter(pc.equal(calls.column("tier"), tier))
-        routed, expert = cost_at(of_tier, rates[tier]), cost_at(of_tier, rates["expert"])
+        routed, expert = (_cost_on(of_tier, profile.tiers[asked][0], book, at) for asked in (tier, "expert"))
         parts.append(of_tier.append_column("routed_usd", routed).append_column("expert_usd", expert))
     return pa.concat_tables(parts)
+
+
+def _cost_on(calls: pa.Table, deployment: Deployment, book: PriceBook, at: datetime) -> pa.ChunkedArray:
+    """Return what each call would cost on a deployment, a long prompt by the prices of such."""
+    own = (deployment.model, at, deployment.service_tier, deployment.region)
+    costs = cost_at(calls, book.rates(*own))
+    n_prompt = reduce(pc.add, (calls.column(METERS[part]) for part in PROMPT))
+    for over in book.context_tiers(deployment.model, at.date()):
+        costs = pc.if_else(pc.greater(n_prompt, over), cost_at(calls, book.rates(*own, context_tokens=over + 1)), costs)
+    return costs

@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from skillyard.costs.prices import PriceBook, Usage
-from skillyard.errors import ConfigError, SkillyardError, Transient
+from skillyard.costs.compute import idle_seconds
+from skillyard.costs.prices import Cost, PriceBook, Usage
+from skillyard.errors import ConfigError, SkillyardError, Transient, Unpriced
 from skillyard.gateway import ledger
 from skillyard.gateway.budgets import Limit, Limits
 from skillyard.gateway.endpoints import Endpoints, Slot, TierDown
@@ -200,10 +201,11 @@ class Gateway:
     async def _settle(self, asking: _Asking, deployment: Deployment, sent: "_Sent", reply: Reply, latency_s: float) -> Completion | None:
         request, usage = asking.request, reply.usage
         if deployment.utilisation is not None and not usage.compute_s:
-            usage = replace(usage, compute_s=compute_s(deployment, latency_s, request.timeout_s))
+            charged = compute_s(deployment, latency_s, request.timeout_s)
+            usage = replace(usage, compute_s=charged, idle_s=idle_seconds(charged, deployment.utilisation))
         if usage == Usage():  # paid, for a price that nobody knows: only the answer is settled below
             await self._journal.close(Closed(sent.row["call_id"], sent.begun, "unknown", NO_USAGE, int(latency_s * 1000)))
-        cost = self._prices.cost(deployment.model, usage, sent.row["sent_at"], deployment.service_tier, deployment.region)
+        cost = self._cost(deployment, usage, sent.row["sent_at"], reply.service_tier or deployment.service_tier)
         said = (reply.content, reply.refusal, reply.finish_reason)
         answer = Answer(sent.row["call_id"], request.tier, deployment.model, *said, cost.usd, datetime.now(UTC))
         is_cut_off = reply.finish_reason == "length" and asking.max_tokens < request.max_tokens
@@ -218,6 +220,16 @@ class Gateway:
             asking.max_tokens = request.max_tokens
             return None
         return Completion(answer, len(asking.failed) + asking.n_answered, asking.cost_usd)
+
+    def _cost(self, deployment: Deployment, usage: Usage, at: datetime, service_tier: str) -> Cost:
+        """Return the cost by the price list that the provider says it worked by, which need not be the one that was asked for."""
+        asked = deployment.service_tier
+        if service_tier != asked:
+            try:
+                return self._prices.cost(deployment.model, usage, at, service_tier, deployment.region)
+            except Unpriced:  # a name for something that the book does not tell apart
+                pass
+        return self._prices.cost(deployment.model, usage, at, asked, deployment.region)
 
     async def _pause(self, asking: _Asking) -> None:
         """Wait before the same endpoints are asked again; another endpoint of the tier is asked at once."""

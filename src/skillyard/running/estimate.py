@@ -24,7 +24,7 @@ from datetime import datetime
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices import PROMPT, PriceBook
 from skillyard.gateway.complete import ATTEMPTS_PER_REQUEST
 from skillyard.gateway.request import compute_s
 from skillyard.profiles import Deployment, Profile
@@ -295,7 +295,10 @@ def _bound(load: Load, reach: Reach, call_prices: Mapping[str, CallPrice], profi
         for d in (*profile.deployments(tier), *voters):
             seconds = load.n_items * compute_s(d, reach.timeout_s, reach.timeout_s)
             n_output = load.n_items * reach.max_tokens[tier]
-            bounds[d.name] = float(prices.upper_bound(d.model, int(load.input_tokens), n_output, seconds, at))
+            longest = min(int(load.input_tokens), d.context_tokens)
+            rates = prices.rates(d.model, at, d.service_tier, d.region, longest)
+            tokens = max(rates[part] for part in PROMPT) * int(load.input_tokens) + rates["output"] * n_output
+            bounds[d.name] = float(tokens + rates["compute_s"] * seconds + rates["request"] * load.n_items)
         asked = max(bounds[d.name] for d in profile.deployments(tier)) + sum(bounds[d.name] for d in voters)
         most += ATTEMPTS_PER_REQUEST * asked
     firsts = [call_prices[load.tier], *(call_price([voter], prices, at) for voter in reach.voters.get(load.tier, ()))]
