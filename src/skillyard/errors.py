@@ -52,6 +52,10 @@ class Unpriced(ConfigError):
     """A model has no price on a day: it is never called, and its calls are never counted as free."""
 
 
+class DayRefused(ConfigError):
+    """Days of the ledger are not what they should be: their tables stay as they were, those of all other days were made."""
+
+
 class InboxError(ConfigError):
     """The inbox does not exist or cannot be read."""
 

@@ -1,70 +1,79 @@
-"""The daily bill: ``llm_calls`` grouped into ``cost_daily``, in decimals, a day at a time and the same however often it is done.
+"""The nightly tables of money: made of a day's lines, a day at a time, the same however often and from whatever cut of the ledger.
 
-Token and compute columns count settled calls, so that they are what ``cost_usd`` pays for. ``baseline.py`` says how the all-expert
-baseline is made; it is that of answers alone, since without routing nobody would classify, vote or audit.
+A night makes the days whose stamp differs (``stamps.py``): late rows, rejects, audits and prices reopen their day by themselves. What is
+odd about a day is a finding of its report. A day that cannot be summed up, or whose rows went away, keeps its tables as they are and has a
+problem; all other days are made, then ``check_reports`` raises. Nobody's bill waits for a missing price.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date
 from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skillyard.costs.baseline import METERS, cost_at
+from skillyard.costs import charges, focus, savings
+from skillyard.costs.expert_ratio import AUDIT_COLUMNS, AUDIT_WINDOW
+from skillyard.costs.ledger_reader import LedgerReader
+from skillyard.costs.lines import Day
+from skillyard.costs.oddities import Finding, refusals, remarks
 from skillyard.costs.prices import PriceBook, load_prices
-from skillyard.errors import ConfigError
-from skillyard.lake.cost_tables import COST_DAILY
+from skillyard.costs.stamps import Listing, Stamp, stored_stamps
+from skillyard.errors import ConfigError, DayRefused, ValidationFailed
+from skillyard.lake.cost_tables import COST_DAILY, SAVINGS_DAILY, UNIT_COSTS
+from skillyard.lake.focus_table import FOCUS
 from skillyard.lake.lake import Lake
-from skillyard.lake.publish import replace_partition
-from skillyard.lake.read import read, scan
-from skillyard.lake.rows import by_day
-from skillyard.lake.tables import INT, LLM_CALLS, MONEY, SECONDS
-from skillyard.lake.validate import validate
+from skillyard.lake.publish import holds_partition, replace_partition
+from skillyard.lake.read import read
+from skillyard.lake.tables import AUDITS, Table
+from skillyard.lake.validate import Validation
 from skillyard.profiles import load_profile
 from skillyard.settings import Settings
 
-STATUSES = ("settled", "failed", "unknown", "cached")
-_SUMS = (*(f"n_{status}" for status in STATUSES), *METERS.values(), "cost_usd", "unknown_reserved_usd", "saved_usd", "baseline_usd")
-_KEY_ORDER = [(name, "ascending") for name in COST_DAILY.key]
-_COLUMNS = [*COST_DAILY.key, "item_id", "status", *METERS.values(), "cost_usd", "reserved_usd", "saved_usd"]
+HELD_ROWS = 250_000
+"""Rows that are made before they are validated together and published: a validation costs most of a second whatever it reads."""
 
 
 @dataclass(frozen=True, slots=True)
 class DayReport:
-    """What a day came to, and whether its partition had to be written or removed."""
+    """What a day came to."""
 
     day: date
     n_calls: int
+    """Attempts: settled, failed and unknown."""
     n_rows: int
+    """Of ``cost_daily``."""
     cost_usd: Decimal
     is_changed: bool
+    """A table of the day had to be written or removed."""
+    findings: tuple[Finding, ...] = ()
+    problem: str | None = None
+    """Why its tables were left as they are."""
 
 
-def attribute(settings: Settings, first: date, last: date) -> list[DayReport]:
-    """Make ``cost_daily`` of every day from first to last what the ledger says; one report per day that has or had rows.
+def attribute(settings: Settings, first: date, last: date, *, accept_loss: bool = False) -> list[DayReport]:
+    """Make the tables of every day from first to last; one report per day that has or had calls. See ``check_reports``.
 
-    Unpriced, before anything is written, when a model of the ledger or the expert tier has no price on the day of a call.
+    ``accept_loss``: also where calls that a day was made of are gone from the ledger.
     """
     check_range(first, last)
-    lake, book = Lake(settings.lake), load_prices(settings)
-    expert = load_profile(settings.profile, settings.include).deployments("expert")[0].model
-    in_range = (pc.field("usage_date") >= first) & (pc.field("usage_date") <= last)
-    bills = bill_days(scan(lake, LLM_CALLS.name, _COLUMNS, in_range), book, expert)
-    published = dict(by_day(COST_DAILY, read(lake, COST_DAILY.name, where=in_range)))
-    nothing = COST_DAILY.schema.empty_table()
-    return [_publish(lake, day, bills.get(day, nothing), published.get(day, nothing)) for day in sorted(bills.keys() | published.keys())]
+    nightly = _Nightly(settings)
+    return nightly.make(sorted(day for day in nightly.listing.days | nightly.stamps.keys() if first <= day <= last), accept_loss)
 
 
-def bill_days(ledger: Iterable[pa.RecordBatch], book: PriceBook, expert: str) -> dict[date, pa.Table]:
-    """Return each day's rows of ``cost_daily``, in the order of their key, however the ledger's rows come."""
-    partials: dict[date, list[_Partial]] = defaultdict(list)
-    for batch in ledger:
-        for day, calls in by_day(LLM_CALLS, pa.Table.from_batches([batch])):
-            partials[day].append(_partial(calls, book, expert, datetime.combine(day, time(), UTC)))
-    return {day: _bill(parts) for day, parts in partials.items()}
+def attribute_changed(settings: Settings) -> list[DayReport]:
+    """Make the tables of every day that would come out otherwise than it is published; nothing is read of the others."""
+    nightly = _Nightly(settings)
+    known = nightly.listing.days | nightly.stamps.keys()
+    return nightly.make(sorted(day for day in known if nightly.sources(day) != nightly.stamp(day).sources), accept_loss=False)
+
+
+def check_reports(reports: Iterable[DayReport]) -> None:
+    """Raise DayRefused when days were left as they are, with what is wrong with each."""
+    problems = [report.problem for report in reports if report.problem]
+    if problems:
+        raise DayRefused(" ".join(problems))
 
 
 def check_range(first: date, last: date) -> None:
@@ -74,67 +83,108 @@ def check_range(first: date, last: date) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Partial:
-    """Part of a day: sums by the key of ``cost_daily``, and the items behind them, each once."""
+class _Context:
+    """What the tables of all days are made with."""
 
-    sums: pa.Table
-    items: pa.Table
-
-
-def _partial(calls: pa.Table, book: PriceBook, expert: str, at: datetime) -> _Partial:
-    for model in pc.unique(calls.column("model")).to_pylist():
-        book.check(model, at)
-    settled = pc.equal(calls.column("status"), "settled")
-    unknown = pc.equal(calls.column("status"), "unknown")
-    measures = {f"n_{status}": pc.equal(calls.column("status"), status).cast(INT) for status in STATUSES}
-    measures |= {column: _only(settled, calls.column(column)) for column in METERS.values()}
-    measures["cost_usd"] = _only(settled, calls.column("cost_usd"))
-    measures["unknown_reserved_usd"] = _only(unknown, calls.column("reserved_usd"))
-    measures["saved_usd"] = calls.column("saved_usd")
-    is_answer = pc.equal(calls.column("purpose"), "answer")
-    measures["baseline_usd"] = _only(pc.and_(settled, is_answer), cost_at(calls, book.rates(expert, at)))
-    keyed = calls.select(list(COST_DAILY.key))
-    for name, values in measures.items():
-        keyed = keyed.append_column(name, values)
-    return _Partial(_summed(keyed), _distinct(calls.select([*COST_DAILY.key, "item_id"])))
+    book: PriceBook
+    expert: str
+    audits: pa.Table
 
 
-def _only(mask: pa.ChunkedArray, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the values where the mask holds, else 0."""
-    return pc.fill_null(pc.if_else(mask, values, pa.scalar(0, values.type)), pa.scalar(0, values.type))
+_Builder = Callable[[Day, pa.Table, _Context], pa.Table]
+BUILDERS: tuple[tuple[Table, _Builder], ...] = (
+    (UNIT_COSTS, lambda day, charged, _: charges.unit_rows(day, charged)),
+    (SAVINGS_DAILY, lambda day, _, with_: savings.savings_rows(day, with_.book, with_.expert, with_.audits)),
+    (FOCUS, lambda day, _, with_: focus.focus_rows(day, with_.book)),
+    (COST_DAILY, lambda day, charged, _: charges.cost_rows(day, charged)),
+)
+"""The tables of a day and what makes each, in the order in which they are published: ``cost_daily`` has the stamp and is the last."""
+_VERSIONS = (charges.METHOD, savings.METHOD, *(f"{table.name}/{table.version}" for table, _ in BUILDERS))
 
 
-def _summed(rows: pa.Table) -> pa.Table:
-    """Return one row per key with the sums under their own names."""
-    grouped = rows.group_by(list(COST_DAILY.key), use_threads=False).aggregate([(name, "sum") for name in _SUMS])
-    return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A day that is made and not published yet."""
+
+    day: date
+    tables: tuple[pa.Table, ...]
+    """In the order of BUILDERS."""
+    stamp: Stamp
+    findings: tuple[Finding, ...]
+
+    def report(self, is_changed: bool, problem: str | None = None) -> DayReport:
+        rows = self.tables[-1]
+        cost = pc.sum(rows.column("cost_usd")).as_py() or Decimal(0)
+        return DayReport(self.day, pc.sum(rows.column("n_calls")).as_py() or 0, rows.num_rows, cost, is_changed, self.findings, problem)
 
 
-def _distinct(rows: pa.Table) -> pa.Table:
-    return rows.group_by(rows.column_names, use_threads=False).aggregate([])
+class _Nightly:
+    """One pass over days of a lake."""
 
+    def __init__(self, settings: Settings) -> None:
+        self._lake, self._book = Lake(settings.lake), load_prices(settings)
+        self._expert = load_profile(settings.profile, settings.include).deployments("expert")[0].model
+        self.stamps = stored_stamps(self._lake)
+        self.listing = Listing(self._lake, self._book, _VERSIONS)
 
-def _bill(parts: list[_Partial]) -> pa.Table:
-    """Return a day's rows of ``cost_daily`` in the order of their key."""
-    sums = _summed(pa.concat_tables([part.sums for part in parts]))
-    items = _distinct(pa.concat_tables([part.items for part in parts]))
-    n_items = items.group_by(list(COST_DAILY.key), use_threads=False).aggregate([([], "count_all")])
-    rows = sums.join(n_items.rename_columns({"count_all": "n_items"}), list(COST_DAILY.key), use_threads=False)
-    n_calls = pc.add(pc.add(rows.column("n_settled"), rows.column("n_failed")), rows.column("n_unknown"))
-    rows = rows.append_column("n_calls", n_calls).sort_by(_KEY_ORDER)
-    return pa.table([_fit(rows.column(field.name), field.type) for field in COST_DAILY.schema], schema=COST_DAILY.schema)
+    def sources(self, day: date) -> str:
+        return self.listing.sources(day)
 
+    def stamp(self, day: date) -> Stamp:
+        return self.stamps.get(day, Stamp())
 
-def _fit(values: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
-    """Return a sum, which Arrow widens, in its column's type; a sum too large for it is an error, never cut."""
-    return values.cast(type_) if type_ in (MONEY, SECONDS, INT) else values
+    def make(self, days: list[date], accept_loss: bool) -> list[DayReport]:
+        """Make the days, publish them a few at a time, and return what came of each."""
+        if not days:
+            return []
+        reports: list[DayReport] = []
+        held: list[_Made] = []
+        for made in self._made(days, accept_loss):
+            if isinstance(made, DayReport):
+                reports.append(made)
+                continue
+            held.append(made)
+            if sum(rows.num_rows for one in held for rows in one.tables) >= HELD_ROWS:
+                reports += self._publish(held)
+                held = []
+        return sorted(reports + self._publish(held), key=lambda report: report.day)
 
+    def _made(self, days: list[date], accept_loss: bool) -> Iterator[_Made | DayReport]:
+        is_near = (pc.field("audited_on") >= days[0] - AUDIT_WINDOW) & (pc.field("audited_on") <= days[-1])
+        context = _Context(self._book, self._expert, read(self._lake, AUDITS, AUDIT_COLUMNS, is_near))
+        with LedgerReader(self._lake, self._book, self._expert, self.listing.ledger, self.listing.rejects) as reader:
+            for day in days:
+                found = reader.read(day)
+                refused = refusals(day, found.facts, self.stamp(day).n_calls, accept_loss)
+                if refused:
+                    problem = " ".join(finding.message for finding in refused)
+                    yield DayReport(day, found.facts.n_calls, 0, Decimal(0), False, tuple(refused), problem)
+                    continue
+                charged = charges.charges(found.day)
+                tables = tuple(build(found.day, charged, context) for _, build in BUILDERS)
+                findings = tuple(remarks(found.day, found.facts, self._book, self._expert)) if found.facts.n_calls else ()
+                yield _Made(day, tables, Stamp(self.sources(day), found.facts.n_calls), findings)
 
-def _publish(lake: Lake, day: date, rows: pa.Table, published: pa.Table) -> DayReport:
-    """Replace the day's partition unless it already says the same; a day without calls is removed."""
-    is_changed = not rows.equals(published.sort_by(_KEY_ORDER))
-    if is_changed:
-        validate(lake, COST_DAILY, rows)
-        replace_partition(lake, COST_DAILY, day, rows)
-    cost = pc.sum(rows.column("cost_usd")).as_py() or Decimal(0)
-    return DayReport(day, pc.sum(rows.column("n_calls")).as_py() or 0, rows.num_rows, cost, is_changed)
+    def _publish(self, held: list[_Made]) -> list[DayReport]:
+        """Validate what differs, all days together, and publish day by day; a day that is not valid is refused alone."""
+        changed = [
+            [not holds_partition(self._lake, t, one.day, rows) for (t, _), rows in zip(BUILDERS, one.tables, strict=True)] for one in held
+        ]
+        try:
+            self._validate(held, changed)
+        except ValidationFailed as error:
+            if len(held) == 1:
+                return [held[0].report(False, str(error))]
+            return [report for one in held for report in self._publish([one])]
+        for one in held:
+            for (table, _), rows in zip(BUILDERS, one.tables, strict=True):
+                replace_partition(self._lake, table, one.day, rows, **(one.stamp.marks() if table is COST_DAILY else {}))
+        return [one.report(any(differs)) for one, differs in zip(held, changed, strict=True)]
+
+    def _validate(self, held: list[_Made], changed: list[list[bool]]) -> None:
+        validation = Validation(self._lake)
+        for number, (table, _) in enumerate(BUILDERS):
+            rows = [one.tables[number] for one, differs in zip(held, changed, strict=True) if differs[number]]
+            if rows:
+                validation.add(table, pa.concat_tables(rows))
+        validation.close()

@@ -161,11 +161,10 @@ class Sources:
 class LedgerReader:
     """Reads days of a lake's ledger, one after the other."""
 
-    def __init__(self, lake: Lake, book: PriceBook, expert: str) -> None:
+    def __init__(self, lake: Lake, book: PriceBook, expert: str, ledger: Contents | None = None, rejects: Contents | None = None) -> None:
         self._lake, self._book, self._expert = lake, book, expert
+        self._ledger, self._rejects = ledger, rejects
         self._engine = LedgerEngine()
-        self._ledger: Contents | None = None
-        self._rejects: Contents | None = None
 
     def __enter__(self) -> Self:
         self._engine.__enter__()

@@ -41,8 +41,17 @@ def decode(data: bytes) -> pa.Table:
 
 def stored_hash(data: bytes) -> str:
     """Return the row hash in a file's footer, empty when it has none."""
-    found: bytes = (pq.read_metadata(pa.BufferReader(data)).metadata or {}).get(ROW_HASH.encode(), b"")
-    return found.decode()
+    return stored_marks(data).get(ROW_HASH, "")
+
+
+def stored_marks(data: bytes) -> dict[str, str]:
+    """Return what was written as metadata into a file's footer, its schema left out."""
+    return marks_of(pq.read_metadata(pa.BufferReader(data)))
+
+
+def marks_of(footer: pq.FileMetaData) -> dict[str, str]:
+    """Return the same of a footer that was read."""
+    return {name.decode(): value.decode() for name, value in (footer.metadata or {}).items() if name != b"ARROW:schema"}
 
 
 def _groups(batches: Iterable[pa.Table]) -> Iterable[pa.Table]:

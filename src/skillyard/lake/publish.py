@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 from skillyard.errors import ObjectMissing, SchemaMismatch, StorageError
 from skillyard.lake.lake import Lake
 from skillyard.lake.manifest import absorbed_parts, day_of, load_manifest
-from skillyard.lake.parquet import ROW_HASH, encode, stored_hash
+from skillyard.lake.parquet import ROW_HASH, encode, stored_hash, stored_marks
 from skillyard.lake.parts import Committed, conflict, fix_clocks
 from skillyard.lake.read import read
 from skillyard.lake.replace import mark_stale, replace_rows
 from skillyard.lake.rows import by_day, conform, row_hash
 from skillyard.lake.tables import Table
 
-__all__ = ["Committed", "append", "mark_stale", "replace_partition", "replace_rows"]
+__all__ = ["Committed", "append", "holds_partition", "mark_stale", "partition_key", "replace_partition", "replace_rows"]
 
 REPLACE_TRIES = 10
 
@@ -75,20 +75,37 @@ def _recognised(lake: Lake, table: Table, day: date, rows: pa.Table, part: str, 
     return Committed(key, rows.num_rows, False)
 
 
-def replace_partition(lake: Lake, table: Table, day: date, rows: pa.Table) -> Committed:
-    """Make ``rows`` the whole content of a day of a recomputed table: its one object is written, replaced or removed."""
+def replace_partition(lake: Lake, table: Table, day: date, rows: pa.Table, **marks: str) -> Committed:
+    """Make ``rows`` the whole content of a day of a recomputed table: its one object is written, replaced or removed.
+
+    ``marks`` stand in the object's footer, and are replaced with it, also where the rows are the same.
+    """
     rows = conform(table, rows)
     strays = [found for found, _ in by_day(table, rows) if found != day]
     if strays:
         raise SchemaMismatch(f"rows for {table.name} of {day} have {table.partition} = {strays[0]}: a partition holds one day.")
-    key, wanted = f"{table.name}/dt={day}/part-0.parquet", row_hash(table, rows)
+    key, wanted = partition_key(table, day), {ROW_HASH: row_hash(table, rows), **marks}
     for _ in range(REPLACE_TRIES):
         found = lake.storage.head(key)
-        if found and rows.num_rows and stored_hash(lake.storage.get(key)) == wanted:
+        if found and rows.num_rows and wanted.items() <= stored_marks(lake.storage.get(key)).items():
             return Committed(key, rows.num_rows, False)
         if rows.num_rows == 0:
             lake.storage.delete(key)
             return Committed(key, 0, found is not None)
-        if lake.storage.replace_if_match(key, encode(rows, **{ROW_HASH: wanted}), found.etag if found else None):
+        if lake.storage.replace_if_match(key, encode(rows, **wanted), found.etag if found else None):
             return Committed(key, rows.num_rows, True)
     raise StorageError(f"{lake.storage.uri(key)} was replaced by others {REPLACE_TRIES} times while this run tried to: try again.")
+
+
+def holds_partition(lake: Lake, table: Table, day: date, rows: pa.Table) -> bool:
+    """Return whether a day of a recomputed table has these rows already."""
+    try:
+        found = stored_hash(lake.storage.get(partition_key(table, day)))
+    except ObjectMissing:
+        return not rows
+    return found == row_hash(table, conform(table, rows))
+
+
+def partition_key(table: Table, day: date) -> str:
+    """Return where the one object of a day of a recomputed table lies."""
+    return f"{table.name}/dt={day}/part-0.parquet"
