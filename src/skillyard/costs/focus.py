@@ -185,16 +185,16 @@ def _rows_of(model: str, price_ids: str, use: str, day: date, book: PriceBook) -
         for part, meters in CHARGED.items():
             price = next((found[meter] for meter in meters if meter in found), None)
             if price is not None:
-                yield _Row(part, model, provider, provider_id, price, _list_price(price, part, day, book))
+                yield _Row(part, model, provider, provider_id, price, _list_price(price, day, book))
         yield _Row(ROUNDING, model, provider, provider_id)
     yield _Row(UNPRICED, model, provider, provider_id)
 
 
-def _list_price(price: Price, part: str, day: date, book: PriceBook) -> Decimal:
+def _list_price(price: Price, day: date, book: PriceBook) -> Decimal:
     """Return what the standard service tier asks for the same; a dearer tier is no discount, and lists its own price."""
     at = datetime.combine(day, time(), UTC)
     try:
-        standard = book.rates(price.model, at, STANDARD, price.region, price.context_over + 1)[part]
+        standard = book.rates(price.model, at, STANDARD, price.region, price.context_over + 1)[price.meter]
     except Unpriced:
         return price.price
     return max(standard, price.price)
