@@ -149,8 +149,8 @@ def test_what_was_not_charged_is_not_on_the_bill() -> None:
 
 def test_a_bills_amount_and_a_correction_are_adjustments_of_the_provider() -> None:
     bill = line([Usage(input_tokens=7, output_tokens=2)], price_ids="bill", cost_usd=Decimal("0.5"))
-    nobody = dict.fromkeys(("team", "skill", "fingerprint", "deployment", "dag_id", "run_id"), "*")
-    correction = line([Usage()], status="correction", use="correction", purpose="correction", price_ids="bill", **nobody)
+    nobody = dict.fromkeys(("team", "skill", "fingerprint", "dag_id", "run_id"), "*")
+    correction = line([Usage()], status="correction", use="correction", purpose="correction", price_ids="bill", deployment="openai", **nobody)
     correction |= {"cost_usd": Decimal("-0.25"), "input_tokens": -3}
     rows = rows_of(bill, correction)
     assert amounts(rows, "x_Meter", "ChargeCategory", "BilledCost", "ListCost", "SkuPriceId", "SubAccountId", "ResourceId") == [

@@ -6,8 +6,7 @@ bill's amount, a correction, a price the book does not have any more) is one adj
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,18 +16,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skillyard.costs.focus_names import ADJUSTMENTS, BILL, CORRECTION, METERS, ROUNDING, UNPRICED, Provider, provider_of
+from skillyard.costs.focus_names import ADJUSTMENTS, BILL, CORRECTION, METERS, ROUNDING, UNPRICED
+from skillyard.costs.focus_plans import SAID, Plan, plans_of
 from skillyard.costs.lines import DOCUMENT_KEY, Day
-from skillyard.costs.prices import CHARGED, STANDARD, Price, PriceBook
-from skillyard.errors import Unpriced
+from skillyard.costs.prices import PriceBook
 from skillyard.lake.focus_table import AMOUNT, FOCUS, QUANTITY
 from skillyard.lake.tables import INT, TEXT, TIMESTAMP
 
 __all__ = ["focus_rows", "unpriced_charges"]
 
 CURRENCY = "USD"
-BY_BILL = "bill"
-"""What stands in ``price_ids`` where a provider's bill says the amount."""
 MOST_ROUNDING = Decimal("0.0000000000005")
 """By how much a call's cost may differ from its exact price."""
 AMOUNT_PLACES = 20
@@ -46,6 +43,7 @@ QUANTITIES = {
     "compute_s": "compute_s",
 }
 """By meter: the sum of a line that it counts. A line that is charged by the request was so for each of its calls."""
+SUMMED = (*QUANTITIES.values(), "cost_usd")
 OWN = {
     "x_UsageDate": "usage_date",
     "x_Team": "team",
@@ -65,54 +63,9 @@ OWN = {
 """A charge: our columns of the table, and those of a day's lines."""
 TAGS = {"dag": "dag_id", "purpose": "purpose", "skill": "skill", "team": "team", "tier": "tier"}
 NOBODY = "*"
-"""Team, skill and deployment of what is of none."""
+"""The team of a correction."""
 
 Indices = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """What rows of one meter of one set of prices have in common; without a price it is an adjustment."""
-
-    meter: str
-    model: str
-    provider: Provider
-    provider_id: str
-    price: Price | None = None
-    list_price: Decimal | None = None
-
-    def said(self) -> dict[str, Any]:
-        """Return the columns that describe it."""
-        provider = {
-            "BillingAccountId": self.provider_id,
-            "BillingAccountName": self.provider.name,
-            "InvoiceIssuerName": self.provider.name,
-            "ProviderName": self.provider.name,
-            "PublisherName": self.provider.name,
-            "ServiceName": self.provider.service,
-            "x_Meter": self.meter,
-        }
-        if self.price is None:
-            words = f"{self.model}: {ADJUSTMENTS[self.meter]}"
-            return provider | {"ChargeCategory": "Adjustment", "ChargeFrequency": "One-Time", "ChargeDescription": words}
-        price, meter = self.price, METERS[self.price.meter]
-        tier = f", {price.service_tier}" if price.service_tier != STANDARD else ""
-        details = {"x_ContextOver": price.context_over, "x_ServiceTier": price.service_tier}
-        return provider | {
-            "ChargeCategory": "Usage",
-            "ChargeFrequency": "Usage-Based",
-            "ChargeDescription": f"{self.model}: {METERS[self.meter].words}{tier}",
-            "ConsumedUnit": meter.unit,
-            "ContractedUnitPrice": price.price,
-            "ListUnitPrice": self.list_price,
-            "PricingCategory": "Standard",
-            "PricingUnit": meter.unit,
-            "RegionId": price.region or None,
-            "SkuId": f"{price.model}:{price.meter}",
-            "SkuMeter": meter.words,
-            "SkuPriceDetails": json.dumps(details),
-            "SkuPriceId": price.price_id,
-        }
 
 
 def focus_rows(day: Day, book: PriceBook) -> pa.Table:
@@ -121,8 +74,8 @@ def focus_rows(day: Day, book: PriceBook) -> pa.Table:
     if charges.num_rows == 0:
         return FOCUS.schema.empty_table()
     plans, plan_of = _plans(charges, day.day, book)
-    numbers = {(n, row.meter): i for i, (n, row) in enumerate(plans)}
-    known = pa.Table.from_pylist([row.said() for _, row in plans], _KNOWN)
+    numbers = {(n, plan.meter): i for i, (n, plan) in enumerate(plans)}
+    known = pa.Table.from_pylist([plan.said() for _, plan in plans], SAID)
     metered = _metered(charges, plan_of, numbers, known)
     rest = _rest(charges, metered)
     is_whole, adjusted = _adjusted(charges, rest, plan_of, numbers)
@@ -138,66 +91,24 @@ def unpriced_charges(rows: pa.Table) -> list[tuple[str, str, Decimal]]:
     return sorted(said, key=lambda one: (-one[2], one))
 
 
-_SUMMED = ("n_calls", *(name for name in QUANTITIES.values() if name != "n_calls"), "cost_usd")
-_KNOWN = pa.schema(
-    [
-        *(pa.field(name, TEXT) for name in ("BillingAccountId", "BillingAccountName", "ChargeCategory", "ChargeDescription")),
-        *(pa.field(name, TEXT) for name in ("ChargeFrequency", "ConsumedUnit", "InvoiceIssuerName", "PricingCategory", "PricingUnit")),
-        *(pa.field(name, TEXT) for name in ("ProviderName", "PublisherName", "RegionId", "ServiceName", "SkuId", "SkuMeter")),
-        *(pa.field(name, TEXT) for name in ("SkuPriceDetails", "SkuPriceId", "x_Meter")),
-        *(pa.field(name, AMOUNT) for name in ("ContractedUnitPrice", "ListUnitPrice")),
-    ]
-)
-"""What a ``_Row`` says."""
-
-
 def _charges(lines: pa.Table) -> pa.Table:
     """Return what is charged, one row per charge, in the order of the key; cached answers and open or failed attempts are not."""
     is_charged = pc.or_(pc.is_in(lines["status"], pa.array(["settled", "correction"])), pc.not_equal(lines["cost_usd"], 0))
     keys = list(OWN.values())
-    summed = (
-        lines.filter(is_charged).group_by(keys, use_threads=False).aggregate([(name, "sum") for name in _SUMMED])  # one order
-    )
+    summed = lines.filter(is_charged).group_by(keys, use_threads=False).aggregate([(name, "sum") for name in SUMMED])
     named = summed.rename_columns([name.removesuffix("_sum") for name in summed.column_names])
     return named.take(pc.sort_indices(named, [(name, "ascending") for name in keys])).combine_chunks()
 
 
-def _plans(charges: pa.Table, day: date, book: PriceBook) -> tuple[list[tuple[int, _Row]], Indices]:
-    """Return the rows that charges of each combination of model, prices and use may have, and each charge's combination."""
-    texts = [charges[name] for name in ("model", "price_ids", "use")]
+def _plans(charges: pa.Table, day: date, book: PriceBook) -> tuple[list[tuple[int, Plan]], Indices]:
+    """Return the plans of each combination that charges have, and the combination of each charge."""
+    texts = [charges[name] for name in ("model", "price_ids", "use", "deployment")]
     combined = pc.binary_join_element_wise(*texts, "\x1f").combine_chunks().dictionary_encode()
     plans = []
     for n, text in enumerate(combined.dictionary.to_pylist()):
-        model, price_ids, use = text.split("\x1f")
-        plans += [(n, row) for row in _rows_of(model, price_ids, use, day, book)]
+        model, price_ids, use, deployment = text.split("\x1f")
+        plans += [(n, plan) for plan in plans_of(model, price_ids, use, deployment, day, book)]
     return plans, combined.indices.to_numpy().astype(np.int64)
-
-
-def _rows_of(model: str, price_ids: str, use: str, day: date, book: PriceBook) -> Iterator[_Row]:
-    prices = [book.by_id(price_id) for price_id in price_ids.split(",") if price_id]
-    found = {price.meter: price for price in prices if price is not None}
-    provider_id = next((price.provider for price in found.values()), model.partition("/")[0])
-    provider = provider_of(provider_id)
-    if use == CORRECTION or price_ids == BY_BILL:
-        yield _Row(CORRECTION if use == CORRECTION else BILL, model, provider, provider_id)
-        return
-    if len(found) == len(prices):
-        for part, meters in CHARGED.items():
-            price = next((found[meter] for meter in meters if meter in found), None)
-            if price is not None:
-                yield _Row(part, model, provider, provider_id, price, _list_price(price, day, book))
-        yield _Row(ROUNDING, model, provider, provider_id)
-    yield _Row(UNPRICED, model, provider, provider_id)
-
-
-def _list_price(price: Price, day: date, book: PriceBook) -> Decimal:
-    """Return what the standard service tier asks for the same; a dearer tier is no discount, and lists its own price."""
-    at = datetime.combine(day, time(), UTC)
-    try:
-        standard = book.rates(price.model, at, STANDARD, price.region, price.context_over + 1)[price.meter]
-    except Unpriced:
-        return price.price
-    return max(standard, price.price)
 
 
 def _metered(charges: pa.Table, plan_of: Indices, numbers: Mapping[tuple[int, str], int], known: pa.Table) -> pa.Table:
@@ -244,13 +155,18 @@ def _adjusted(
     """
     most = pc.multiply(charges["n_calls"].cast(pa.decimal128(19, 0)), pa.scalar(MOST_ROUNDING)).combine_chunks().cast(AMOUNT)
     is_explained = pc.fill_null(pc.less_equal(pc.abs(rest), most), True).to_numpy(zero_copy_only=False)
-    plans = [_numbers(plan_of, numbers, name) for name in ADJUSTMENTS]
-    kinds = list(ADJUSTMENTS)
-    conditions = [plans[kinds.index(CORRECTION)] >= 0, plans[kinds.index(BILL)] >= 0, is_explained & (plans[kinds.index(ROUNDING)] >= 0)]
-    kind = np.select(conditions, [kinds.index(CORRECTION), kinds.index(BILL), kinds.index(ROUNDING)], kinds.index(UNPRICED))
+    plans = {name: _numbers(plan_of, numbers, name) for name in ADJUSTMENTS}
+    is_rounding = is_explained & (plans[ROUNDING] >= 0)
+    names = list(ADJUSTMENTS)
+    numbered = {name: names.index(name) for name in names}
+    kind = np.select(
+        [plans[CORRECTION] >= 0, plans[BILL] >= 0, is_rounding],
+        [numbered[CORRECTION], numbered[BILL], numbered[ROUNDING]],
+        numbered[UNPRICED],
+    )
     cost = pc.if_else(pa.array(is_explained), rest, charges["cost_usd"].cast(AMOUNT).combine_chunks())
     at = np.flatnonzero(rest.is_valid().to_numpy(zero_copy_only=False))
-    columns = {"charge": at, "row": kind[at] + len(METERS), "plan": np.choose(kind, plans)[at]}
+    columns = {"charge": at, "row": kind[at] + len(METERS), "plan": np.choose(kind, list(plans.values()))[at]}
     return is_explained, pa.table(columns | {"quantity": pa.nulls(len(at), QUANTITY), "cost": cost.take(pa.array(at))})
 
 
@@ -259,7 +175,8 @@ def _table(day: Day, charges: pa.Table, known: pa.Table, rows: pa.Table) -> pa.T
     of_plan, of_charge = known.take(rows["plan"]), charges.append_column("tags", _tags(charges)).take(rows["charge"])
     cost, quantity = rows["cost"], rows["quantity"]
     unit_price, list_price = of_plan["ContractedUnitPrice"], of_plan["ListUnitPrice"]
-    team, deployment = (_somebody(of_charge[name]) for name in ("team", "deployment"))
+    team = _unless(pc.equal(of_charge["team"], NOBODY), of_charge["team"])
+    deployment = _unless(pc.equal(of_charge["use"], CORRECTION), of_charge["deployment"])
     columns: dict[str, Any] = {
         **{name: pa.repeat(value, rows.num_rows) for name, value in _of_day(day.day).items()},
         **{name: of_plan[name] for name in known.column_names},
@@ -304,9 +221,9 @@ def _of_day(day: date) -> dict[str, pa.Scalar]:
     return {k: pa.scalar(v, TIMESTAMP) for k, v in moments.items()} | {k: pa.scalar(v, TEXT) for k, v in texts.items()}
 
 
-def _somebody(names: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return the names, null for that of nobody."""
-    return pc.if_else(pc.is_in(names, pa.array([NOBODY, ""])), pa.scalar(None, TEXT), names)
+def _unless(condition: pa.ChunkedArray, names: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the names, null where the condition holds."""
+    return pc.if_else(condition, pa.scalar(None, TEXT), names)
 
 
 def _where(names: pa.ChunkedArray, text: str) -> pa.ChunkedArray:
