@@ -1,7 +1,7 @@
 """A day of the ledger, summed up by DuckDB over Arrow's reader: it follows the table's manifest, on S3 too, in bounded memory."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -107,16 +107,28 @@ class LedgerEngine:
 
     def make(self, day: date, interval: tuple[datetime, datetime] | None, sources: "Sources", tiers: dict[date, tuple[int, ...]]) -> Read:
         """Return the day; without an interval the UTC day of that date."""
-        for name, rows in (("ledger", sources.ledger), ("nearby", sources.nearby), ("rejects", sources.rejects)):
-            self._duckdb.register(name, rows)
-        facts = self._facts(day, interval)
+        facts = self._load(day, interval, sources)
         if not facts.is_sound:
             return Read(Day(day, *(schema.empty_table() for schema in (LINES, ITEMS, UNITS, DOCUMENTS))), facts)
-        for statement in (queries.LATER, queries.REJECTED, queries.WORK):
-            self._duckdb.execute(statement)
+        self._sort_out()
         lines = self._table(queries.lines(tiers), LINES)
         items, units = self._table(queries.ITEMS, ITEMS, day), self._table(queries.UNITS, UNITS, day)
         return Read(Day(day, lines, items, units, self._table(queries.DOCUMENTS, DOCUMENTS)), facts)
+
+    def ask(self, interval: tuple[datetime, datetime], sources: "Sources", query: str, values: Sequence[object]) -> pa.Table:
+        """Return what a query finds among ``work``: the calls sent in [start, end), each once and with its use."""
+        self._load(interval[0].date(), interval, sources)
+        self._sort_out()
+        return self._duckdb.execute(query, values).to_arrow_table()
+
+    def _load(self, day: date, interval: tuple[datetime, datetime] | None, sources: "Sources") -> Facts:
+        for name, rows in (("ledger", sources.ledger), ("nearby", sources.nearby), ("rejects", sources.rejects)):
+            self._duckdb.register(name, rows)
+        return self._facts(day, interval)
+
+    def _sort_out(self) -> None:
+        for statement in (queries.LATER, queries.REJECTED, queries.WORK):
+            self._duckdb.execute(statement)
 
     def _facts(self, day: date, interval: tuple[datetime, datetime] | None) -> Facts:
         tomorrow = datetime.combine(self._now.date() + ONE_DAY, time(), UTC)
@@ -177,6 +189,11 @@ class LedgerReader:
     def read(self, day: date, start: datetime | None = None, end: datetime | None = None) -> Read:
         """Return the UTC day, or what was sent in [start, end) as a day of another time zone."""
         return self._try(lambda are_sought: self._read(day, start, end, are_sought))
+
+    def ask(self, start: datetime, end: datetime, query: str, values: Sequence[object] = ()) -> pa.Table:
+        """Return what a query in DuckDB's SQL finds among ``work``: see ``LedgerEngine.ask``. Also where a day cannot be summed up."""
+        first, last = utc_days(start, end)
+        return self._try(lambda are_sought: self._engine.ask((start, end), self._sources(first, last, are_sought), query, values))
 
     def _read(self, day: date, start: datetime | None, end: datetime | None, are_sought: bool) -> Read:
         interval = (start, end) if start and end else None
