@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from skillyard.cli import airflow, cache, cost, lake, quality, route, router, skills
+from skillyard.cli import airflow, cache, cost, lake, prices, quality, route, router, skills
 from skillyard.cli.ingest import ingest
 from skillyard.cli.run import run
 from skillyard.errors import ConfigError, SkillyardError
@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 app.command()(ingest)
 app.command()(run)
-for module in (skills, route, router, quality, cost, cache, lake, airflow):
+for module in (skills, route, router, quality, cost, prices, cache, lake, airflow):
     app.add_typer(module.app, name=module.__name__.rpartition(".")[2])
 
 

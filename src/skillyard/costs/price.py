@@ -111,3 +111,15 @@ def plain(amount: Decimal) -> str:
     """Return a decimal without exponent or trailing zeros."""
     text = f"{amount:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What another list than the book says that a unit of a model's meter costs."""
+
+    meter: str
+    service_tier: str
+    context_over: int
+    price: Decimal
+    how: str = ""
+    """How it follows from the list, where it does not stand there."""

@@ -1,7 +1,7 @@
 """Price files: CSV under ``include/prices``, read and checked row by row, and written whole.
 
-``provider``, ``service_tier``, ``context_over``, ``region``, ``currency`` and ``hash`` may be missing: then the provider is what the model's
-name begins with, and the price is the standard one in USD for every prompt and region.
+``provider``, ``service_tier``, ``context_over``, ``region``, ``currency`` and ``hash`` may be missing: then the provider is what the
+model's name begins with, and the price is the standard one in USD for every prompt and region.
 """
 
 import csv
@@ -35,7 +35,7 @@ def read_prices(file: Path) -> Iterator[Price]:
             where = f"{file}:{rows.line_num}"
             if None in row or any(value is None for value in row.values()):
                 raise ConfigError(f"{where}: the row does not have {len(names)} fields: {', '.join(names)}.")
-            yield _parse(row, where)
+            yield parse_price(row, where)
 
 
 def write_prices(file: Path, prices: Iterable[Price]) -> None:
@@ -69,7 +69,8 @@ def check_doubles(prices: Iterable[Price]) -> None:
             )
 
 
-def _parse(row: Mapping[str, str], where: str) -> Price:
+def parse_price(row: Mapping[str, str], where: str) -> Price:
+    """Return the price that a row of a file says. ConfigError names where it stands and what is wrong with it."""
     empty = [name for name in REQUIRED if name != "valid_to" and not row[name].strip()]
     if empty:
         raise ConfigError(f"{where}: {', '.join(empty)} is empty; valid_to may be, and the columns that may be missing.")
