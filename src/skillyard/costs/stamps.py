@@ -8,12 +8,9 @@ its tables are.
 
 import json
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
 from hashlib import sha256
-
-import pyarrow.parquet as pq
 
 from skillyard.costs.expert_ratio import AUDIT_WINDOW
 from skillyard.costs.ledger_reader import ONE_DAY, REJECT_DAYS
@@ -23,12 +20,10 @@ from skillyard.lake.contents import Contents, find_contents
 from skillyard.lake.cost_tables import COST_DAILY
 from skillyard.lake.lake import Lake
 from skillyard.lake.manifest import day_of
-from skillyard.lake.parquet import marks_of
-from skillyard.lake.publish import partition_key
+from skillyard.lake.publish import partition_marks
 from skillyard.lake.tables import AUDITS, LLM_CALLS, REJECTS
 
 SOURCES, N_CALLS = "skillyard_sources", "skillyard_n_calls"
-READERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +63,8 @@ class Listing:
 
 def stored_stamps(lake: Lake) -> dict[date, Stamp]:
     """Return the stamp of every day that has a bill, by its footer."""
-    days = [date.fromisoformat(day_of(found.key)) for found in lake.storage.list(f"{COST_DAILY.name}/dt=")]
-    with ThreadPoolExecutor(READERS) as pool:
-        return dict(zip(days, pool.map(lambda day: _stored(lake, day), days), strict=True))
-
-
-def _stored(lake: Lake, day: date) -> Stamp:
-    marks = marks_of(pq.read_metadata(partition_key(COST_DAILY, day), filesystem=lake.filesystem))
-    return Stamp(marks.get(SOURCES, ""), int(marks.get(N_CALLS, "0")))
+    found = partition_marks(lake, COST_DAILY)
+    return {day: Stamp(marks.get(SOURCES, ""), int(marks.get(N_CALLS, "0"))) for day, marks in found.items()}
 
 
 def _by_day(found: Contents) -> dict[date, list[tuple[str, str]]]:

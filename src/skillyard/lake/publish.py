@@ -4,24 +4,28 @@
 tables have one object per day, replaced as a whole. *Results* follow a manifest (``replace.py``).
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from skillyard.errors import ObjectMissing, SchemaMismatch, StorageError
 from skillyard.lake.lake import Lake
 from skillyard.lake.manifest import absorbed_parts, day_of, load_manifest
-from skillyard.lake.parquet import ROW_HASH, encode, stored_hash, stored_marks
+from skillyard.lake.parquet import ROW_HASH, encode, marks_of, stored_hash, stored_marks
 from skillyard.lake.parts import Committed, conflict, fix_clocks
 from skillyard.lake.read import read
 from skillyard.lake.replace import mark_stale, replace_rows
 from skillyard.lake.rows import by_day, conform, row_hash
 from skillyard.lake.tables import Table
 
-__all__ = ["Committed", "append", "holds_partition", "mark_stale", "partition_key", "replace_partition", "replace_rows"]
+__all__ = ["Committed", "append", "holds_partition", "mark_stale", "partition_key", "partition_marks", "replace_partition", "replace_rows"]
 
 REPLACE_TRIES = 10
+FOOTERS = 8
+"""Read side by side."""
 
 
 def append(lake: Lake, table: Table, rows: pa.Table, part: str) -> list[Committed]:
@@ -104,6 +108,17 @@ def holds_partition(lake: Lake, table: Table, day: date, rows: pa.Table) -> bool
     except ObjectMissing:
         return not rows
     return found == row_hash(table, conform(table, rows))
+
+
+def partition_marks(lake: Lake, table: Table) -> dict[date, dict[str, str]]:
+    """Return what stands in the footer of each day of a recomputed table; no rows are read."""
+    days = [date.fromisoformat(day_of(found.key)) for found in lake.storage.list(f"{table.name}/dt=")]
+
+    def marks(day: date) -> dict[str, str]:
+        return marks_of(pq.read_metadata(partition_key(table, day), filesystem=lake.filesystem))
+
+    with ThreadPoolExecutor(FOOTERS) as pool:
+        return dict(zip(days, pool.map(marks, days), strict=True))
 
 
 def partition_key(table: Table, day: date) -> str:
