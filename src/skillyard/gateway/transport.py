@@ -93,7 +93,8 @@ async def close_clients() -> None:
     kept = {key: client for key, client in clients.cache_dict.items() if key.endswith(own)}
     for key in kept:
         clients.delete_cache(key)
-    for client in kept.values():
+    shared = vars(litellm).get("module_level_aclient")  # made for the first stream, and used again by every loop
+    for client in {*kept.values(), *filter(None, [shared])}:
         with suppress(OSError, RuntimeError):  # it was of no use any more anyway
             closing = client.close()  # a coroutine, but for clients that litellm uses in threads
             if isawaitable(closing):
