@@ -7,7 +7,7 @@ BENCHES := $(shell grep -l __main__ bench/*.py)
 
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
-.PHONY: help demo up down test check format packages bench lock clean
+.PHONY: help demo up down test check format packages focus-validator bench lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -21,7 +21,7 @@ up: .venv/installed ## start Airflow; its UI stays at http://127.0.0.1:8080
 down: .venv/installed ## stop it
 	@$(BIN)/skillyard airflow down
 
-test: check packages ## format check, lint, types, imports, tests
+test: check packages focus-validator ## format check, lint, types, imports, tests
 	@echo "tests" && $(BIN)/pytest -q -n 2 --dist loadfile # they wait for clocks and other processes more than they compute
 
 check: .venv/tested ## all of that but the tests
@@ -42,6 +42,16 @@ packages: # what some tests need from Debian; without root those tests say why t
 	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $$missing; } > .venv/apt.log 2>&1 \
 	  || echo "that failed (.venv/apt.log): the tests that need it are skipped"; fi
 
+focus-validator: .venv/installed # the judge of the table focus, in an environment of its own (its NumPy ends at Python 3.12); FOCUS_PYTHON names one
+	@[ .venv-focus/installed -nt requirements-focus.txt ] || { \
+	  for python in $(FOCUS_PYTHON) python3.12 $(PYTHON) $(BIN)/python "$$(pyenv root 2> /dev/null)"/versions/3.12.*/bin/python; do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 12))' 2> /dev/null && break; python=; done; \
+	  if [ -z "$$python" ]; then echo "there is no Python 3.12 for the FOCUS validator: its test is skipped"; else \
+	  echo "making .venv-focus for the FOCUS validator"; { "$$python" -m venv --clear .venv-focus && \
+	  { $(BIN)/uv pip install --quiet --python .venv-focus/bin/python --no-deps --requirement requirements-focus.txt || \
+	  .venv-focus/bin/python -m pip install -qq --no-deps --requirement requirements-focus.txt; } && touch .venv-focus/installed; } \
+	  > .venv/focus.log 2>&1 || echo "that failed (.venv/focus.log): its test is skipped"; fi; }
+
 bench: .venv/tested ## every measurement, each beside its goal
 	@failed=; for bench in $(BENCHES); do echo "== $$bench"; $(BIN)/python $$bench || failed="$$failed $$bench"; done; \
 	  [ -z "$$failed" ] || { echo "short of a goal:$$failed"; exit 1; }
@@ -49,9 +59,10 @@ bench: .venv/tested ## every measurement, each beside its goal
 lock: .venv/tested ## resolve the versions again, newest first
 	@$(BIN)/uv pip compile --quiet --universal --upgrade --no-header pyproject.toml -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --upgrade --no-header --extra dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	@printf 'focus-validator\npyarrow<22\n' | $(BIN)/uv pip compile --quiet --upgrade --no-header --python-version 3.12 - -o requirements-focus.txt
 
 clean: ## remove the environment and the caches; .skillyard (the lake, the state) stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build src/*.egg-info
+	@rm -rf .venv .venv-focus .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build src/*.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/installed: requirements.txt pyproject.toml
