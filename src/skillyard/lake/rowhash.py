@@ -14,7 +14,19 @@ import pyarrow.compute as pc
 
 from skillyard.lake.tables import Table
 
-CLOCKS = frozenset({"ingested_at", "ingested_on", "produced_at", "produced_on", "rejected_at", "rejected_on", "checked_at", "checked_on"})
+CLOCKS = frozenset(
+    {
+        "ingested_at",
+        "ingested_on",
+        "produced_at",
+        "produced_on",
+        "rejected_at",
+        "rejected_on",
+        "checked_at",
+        "checked_on",
+        "reconciled_at",
+    }
+)
 """When we did something: it differs when a task is tried again, although the rows mean the same. ``sent_at`` and ``usage_date`` of the
 ledger are facts about a request, recorded once, and do take part."""
 BATCH_ROWS = 8_192
