@@ -18,7 +18,15 @@ WHOLE = Coverage(DAY, DAY)
 
 def call(call_id: str = "a", status: str = "unknown", usd: str | None = None, **changes: Any) -> Call:
     cost = Decimal(usd) if usd else {"failed": Decimal(0), "cached": Decimal(0)}.get(status)
-    values = {"request_id": None, "deployment": "d", "model": "m", "day": DAY, "is_in_flight": False, "lake": "file:///lake"} | changes
+    values = {
+        "request_id": None,
+        "deployment": "d",
+        "model": "m",
+        "day": DAY,
+        "is_in_flight": False,
+        "lake": "file:///lake",
+        "tier": "fast",
+    } | changes
     return Call(call_id=call_id, status=status, cost_usd=cost, reserved_usd=Decimal(1), **values)
 
 

@@ -1,7 +1,7 @@
 """A provider's bill: a JSON or CSV file with one line per request that the provider worked on.
 
 A line has ``amount_usd``, ``model`` and ``call_id`` (the id that each request carries in the header ``x-skillyard-call-id``) or
-``request_id`` (the provider's own), and may have the token meters of the ledger. Other columns are left unread. JSON is a list of lines,
+``request_id`` (the provider's own), and may have the meters of the ledger. Other columns are left unread. JSON is a list of lines,
 or an object with ``lines`` and, to notice a bill that was cut off, ``total_usd``.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from skillyard.costs.prices import PLACES
 from skillyard.errors import ConfigError
 
-METERS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "output_tokens")
+METERS = ("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens", "output_tokens", "n_images")
 MOST_USD = 1_000_000
 """What one request may be billed with; above it the column is surely another one."""
 
@@ -34,6 +34,11 @@ class BillLine:
     """The meters that the line has."""
     where: str
     """File and line."""
+
+    @property
+    def key(self) -> str:
+        """What the corrections of a request that the ledger does not have go by."""
+        return f"bill:{self.call_id or self.request_id}"
 
 
 def read_bill(path: Path) -> list[BillLine]:

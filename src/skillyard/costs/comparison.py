@@ -4,7 +4,7 @@ A line proves that its request was worked on, and at what price. The *absence* o
 whole: on the days it covers, for the deployments it covers. Everywhere else an attempt without a line is left as it is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -15,8 +15,9 @@ from skillyard.errors import UnknownName
 
 CLOSES = {"billed": "settled", "billed_failure": "settled", "not_billed": "failed"}
 """What an attempt of unknown outcome, or one that had failed, becomes by the bill."""
-DIFFERENCES = ("other_amount", "settled_not_billed", "not_in_ledger")
-"""What a bill does not mend: a person has to look."""
+DIFFERENCES = {"other_amount": "price", "settled_not_billed": "missing_calls", "not_in_ledger": "missing_calls"}
+"""What a bill does not close: a person has to look, and may have it posted, as corrections of this kind."""
+NOTHING: Mapping[str, Decimal] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Call:
     """Sent, and its process may still wait for the answer."""
     lake: str
     """Root of the lake whose ledger table it belongs to; empty when it was not noted."""
+    tier: str
 
     @property
     def is_open(self) -> bool:
@@ -62,6 +64,13 @@ class Entry:
     kind: str
     line: BillLine | None
     call: Call | None
+    corrected_usd: Decimal = Decimal(0)
+    """What corrections of it were posted before."""
+
+    @property
+    def key(self) -> str:
+        """What its corrections go by."""
+        return self.call.call_id if self.call else self.line.key if self.line else ""
 
     @property
     def billed_usd(self) -> Decimal:
@@ -70,10 +79,10 @@ class Entry:
 
     @property
     def difference_usd(self) -> Decimal:
-        """Billed less what the ledger says, where the bill does not mend it."""
+        """Billed less what the ledger says, corrections included, where the bill does not close it."""
         if self.kind not in DIFFERENCES:
             return Decimal(0)
-        return self.billed_usd - ((self.call.cost_usd if self.call else None) or Decimal(0))
+        return self.billed_usd - ((self.call.cost_usd if self.call else None) or Decimal(0)) - self.corrected_usd
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as a flat row."""
@@ -86,16 +95,20 @@ class Entry:
             "deployment": call and call.deployment,
             "day": call and call.day,
             "ledger_usd": call and call.cost_usd,
+            "corrected_usd": self.corrected_usd,
             "reserved_usd": call and call.reserved_usd,
             "billed_usd": line and line.amount_usd,
             "line": line and line.where,
         }
 
 
-def compare(lines: Sequence[BillLine], calls: Iterable[Call], covered: Coverage | None = None) -> list[Entry]:
+def compare(
+    lines: Sequence[BillLine], calls: Iterable[Call], covered: Coverage | None = None, corrected: Mapping[str, Decimal] = NOTHING
+) -> list[Entry]:
     """Return an entry for every line, and one for every attempt without a line that the bill covers or that is open.
 
-    ``calls`` are the attempts that may have a line or be covered. UnknownName for a covered deployment that none of them has.
+    ``calls`` are the attempts that may have a line or be covered, ``corrected`` by key what was posted of them. UnknownName for a covered
+    deployment that none of them has.
     """
     by_id = {call.call_id: call for call in calls}
     by_request = {call.request_id: call for call in by_id.values() if call.request_id}
@@ -103,7 +116,8 @@ def compare(lines: Sequence[BillLine], calls: Iterable[Call], covered: Coverage 
     for line in lines:
         found = by_id.get(line.call_id or "") or by_request.get(line.request_id or "")
         call = by_id.pop(found.call_id, None) if found else None
-        entries.append(Entry(_with_line(line, call), line, call))
+        posted = corrected.get(call.call_id if call else line.key, Decimal(0))
+        entries.append(Entry(_with_line(line, call, posted), line, call, posted))
     asked = {entry.call.deployment for entry in entries if entry.call}
     known = asked | {call.deployment for call in by_id.values()}
     for name in covered.deployments if covered else ():
@@ -112,26 +126,27 @@ def compare(lines: Sequence[BillLine], calls: Iterable[Call], covered: Coverage 
     whole = (covered.deployments or asked) if covered else frozenset()
     for call in by_id.values():
         is_covered = covered is not None and covered.first <= call.day <= covered.last and call.deployment in whole
-        if kind := _without_line(call, is_covered):
-            entries.append(Entry(kind, None, call))
+        posted = corrected.get(call.call_id, Decimal(0))
+        if kind := _without_line(call, is_covered, posted):
+            entries.append(Entry(kind, None, call, posted))
     return entries
 
 
-def _with_line(line: BillLine, call: Call | None) -> str:
+def _with_line(line: BillLine, call: Call | None, corrected: Decimal) -> str:
     if call is None:
-        return "not_in_ledger"
+        return "agrees" if corrected == line.amount_usd and corrected else "not_in_ledger"
     if call.is_in_flight:
         return "in_flight"
     if call.is_open:
         return "billed"
-    if call.cost_usd == line.amount_usd:
+    if (call.cost_usd or Decimal(0)) + corrected == line.amount_usd:
         return "agrees"
     return "billed_failure" if call.status == "failed" else "other_amount"
 
 
-def _without_line(call: Call, is_covered: bool) -> str | None:
+def _without_line(call: Call, is_covered: bool, corrected: Decimal) -> str | None:
     if call.is_in_flight:
         return "in_flight"
     if call.is_open:
         return "not_billed" if is_covered else "open"
-    return "settled_not_billed" if is_covered and call.cost_usd else None
+    return "settled_not_billed" if is_covered and (call.cost_usd or Decimal(0)) + corrected else None

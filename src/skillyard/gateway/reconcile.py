@@ -3,12 +3,17 @@
 The state store is written first: an attempt's row and its five budget counters in one transaction. ``llm_calls`` then takes over what the
 state store says, and ``cost_daily`` what ``llm_calls`` says. Each step looks at what is there, not at what the one before has just
 done: after a crash at any point, doing it again ends with the same tables.
+
+What the bill does not close, another amount or a request that one side does not have, changes no row: it is listed, and posted as a
+correction where that is asked for. Corrections count as part of the ledger from then on.
 """
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_DOWN, Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +24,20 @@ from sqlalchemy import ColumnElement, Engine, bindparam, select, update
 from skillyard.costs.attribution import attribute, check_range
 from skillyard.costs.bill import METERS, BillLine, read_bill
 from skillyard.costs.comparison import CLOSES, DIFFERENCES, Call, Coverage, Entry, compare
+from skillyard.costs.corrections import CORRECTION, correction
+from skillyard.costs.model_names import ledger_model
 from skillyard.costs.prices import PLACES
+from skillyard.errors import ConfigError
 from skillyard.gateway.budgets import counters_of, lock_balances, move
 from skillyard.gateway.state import ATTEMPTS, open_state, reading
 from skillyard.lake.correct import correct
 from skillyard.lake.iceberg import follow
 from skillyard.lake.lake import Lake
+from skillyard.lake.publish import append
 from skillyard.lake.read import read
+from skillyard.lake.results import to_results
 from skillyard.lake.tables import LLM_CALLS
+from skillyard.lake.validate import validate
 from skillyard.settings import Settings
 
 CHUNK = 500
@@ -62,35 +73,97 @@ class Reconciliation:
     n_open: int
     """Attempts of unknown outcome that the bill does not cover: they stay as they are."""
     n_in_flight: int
+    n_posted: int
+    """Differences posted as corrections."""
+    posted_usd: Decimal
     days: tuple[date, ...]
     """Those whose ``cost_daily`` was made again."""
     entries: tuple[dict[str, Any], ...]
     """All but those that agree, the differences first."""
 
 
-def reconcile(settings: Settings, bill: Path, covered: Coverage | None = None, *, is_dry_run: bool = False) -> Reconciliation:
+def reconcile(
+    settings: Settings, bill: Path, covered: Coverage | None = None, *, is_dry_run: bool = False, is_posting: bool = False
+) -> Reconciliation:
     """Close what the bill closes, in the state store and on the lakes that it serves, and return how bill and ledger compare.
 
-    Doing it again changes nothing. A dry run writes nothing. ConfigError for a bill that cannot be read.
+    ``is_posting``: what it does not close is posted as corrections. Doing it again changes nothing. A dry run writes nothing. ConfigError
+    for a bill that cannot be read.
     """
     if covered is not None:
         check_range(covered.first, covered.last)
     lines, lake, state = read_bill(bill), Lake(settings.lake), open_state(settings.state)
     try:
         calls = _load_calls(state, lake, lines, covered)
-        entries = compare(lines, calls, covered)
+        entries = compare(lines, calls, covered, _corrected(settings, calls, lines))
+        corrections = _corrections(settings, entries, calls, covered) if is_posting else {}
         in_question = {entry.call.call_id for entry in entries if entry.call}
         days = {(call.lake or settings.lake, call.day) for call in calls if covered is not None or call.call_id in in_question}
         if not is_dry_run:
             closing = [entry for entry in entries if entry.kind in CLOSES]
             _close(state, closing)
+            for root, rows in corrections.items():
+                _post(Lake(root), rows)
+                days |= {(root, row["usage_date"]) for row in rows}
             for root, day in sorted(days):
                 _correct_lake(state, Lake(root), day, closing)
                 attribute(replace(settings, lake=root), day, day)
             follow(settings, Lake(settings.lake), f"reconcile-{bill.stem}", [LLM_CALLS.name])
     finally:
         state.dispose()
-    return _report(bill, lines, entries, () if is_dry_run else tuple(sorted({day for _, day in days})))
+    posted = [] if is_dry_run else [row["cost_usd"] for rows in corrections.values() for row in rows]
+    return _report(bill, lines, entries, posted, () if is_dry_run else tuple(sorted({day for _, day in days})))
+
+
+def _corrected(settings: Settings, calls: Sequence[Call], lines: Sequence[BillLine]) -> dict[str, Decimal]:
+    """Return by key what was posted of these attempts and lines before."""
+    keys = _texts({call.call_id for call in calls} | {line.key for line in lines})
+    where = (pc.field("status") == CORRECTION) & pc.field("operation_id").isin(keys)
+    found: dict[str, tuple[str, Decimal]] = {}
+    for root in {settings.lake, *(call.lake for call in calls if call.lake)}:
+        rows = read(Lake(root), LLM_CALLS, ["call_id", "operation_id", "cost_usd"], where).to_pylist()
+        found |= {row["call_id"]: (row["operation_id"], row["cost_usd"]) for row in rows}
+    corrected: dict[str, Decimal] = {}
+    for key, usd in found.values():
+        corrected[key] = corrected.get(key, ZERO) + usd
+    return corrected
+
+
+def _corrections(
+    settings: Settings, entries: Sequence[Entry], calls: Sequence[Call], covered: Coverage | None
+) -> dict[str, list[dict[str, Any]]]:
+    """Return by lake the corrections that bring the ledger to the bill; a request that it does not have is of the last covered day."""
+    differing = [entry for entry in entries if entry.difference_usd]
+    if covered is None and any(entry.call is None for entry in differing):
+        raise ConfigError(
+            "the bill has requests that the ledger does not have, and no day for them: say by --from and --to what it is for."
+        )
+    found = sorted([entry.key, f"{entry.difference_usd}", f"{entry.corrected_usd}"] for entry in differing)
+    run_id = f"bill-{sha256(json.dumps(found).encode()).hexdigest()[:32]}"
+    now, tiers = datetime.now(UTC), {call.model: call.tier for call in calls}
+    corrections: dict[str, list[dict[str, Any]]] = {}
+    for entry in differing:
+        billed = entry.line.model if entry.line else ""
+        model = entry.call.model if entry.call else ledger_model(billed, tiers) or billed
+        row = correction(
+            run_id=run_id,
+            operation_id=entry.key,
+            day=entry.call.day if entry.call else covered.last if covered else now.date(),
+            model=model,
+            tier=tiers.get(model, "expert"),
+            provider=model.partition("/")[0],
+            kind=DIFFERENCES[entry.kind],
+            cost_usd=entry.difference_usd,
+            posted_at=now,
+        )
+        corrections.setdefault((entry.call and entry.call.lake) or settings.lake, []).append(row)
+    return corrections
+
+
+def _post(lake: Lake, rows: list[dict[str, Any]]) -> None:
+    calls = to_results(LLM_CALLS, rows)
+    validate(lake, LLM_CALLS, calls)
+    append(lake, LLM_CALLS, calls, f"reconcile-{rows[0]['run_id']}")
 
 
 def _load_calls(state: Engine, lake: Lake, lines: Sequence[BillLine], covered: Coverage | None) -> list[Call]:
@@ -140,8 +213,9 @@ def _state_rows(state: Engine, column: ColumnElement[str], values: Collection[st
 
 
 def _on_lake(lake: Lake, where: pc.Expression) -> dict[str, Call]:
-    columns = ["call_id", "provider_request_id", "deployment", "model", "status", "sent_at", "reserved_usd", "cost_usd"]
-    return {row["call_id"]: _call(row, lake.url) for row in read(lake, LLM_CALLS, columns, where).to_pylist()}
+    columns = ["call_id", "provider_request_id", "deployment", "tier", "model", "status", "sent_at", "reserved_usd", "cost_usd"]
+    is_attempt = pc.field("status") != CORRECTION
+    return {row["call_id"]: _call(row, lake.url) for row in read(lake, LLM_CALLS, columns, where & is_attempt).to_pylist()}
 
 
 def _call(row: Mapping[str, Any], lake: str) -> Call:
@@ -156,6 +230,7 @@ def _call(row: Mapping[str, Any], lake: str) -> Call:
         cost_usd=row["cost_usd"],
         is_in_flight=row["status"] == "sent" and row["ends_at"] > datetime.now(UTC),
         lake=lake,
+        tier=row["tier"],
     )
 
 
@@ -206,7 +281,9 @@ def _correct_lake(state: Engine, lake: Lake, day: date, closing: Sequence[Entry]
         correct(lake, LLM_CALLS, day, changed)
 
 
-def _report(bill: Path, lines: Sequence[BillLine], entries: Sequence[Entry], days: tuple[date, ...]) -> Reconciliation:
+def _report(
+    bill: Path, lines: Sequence[BillLine], entries: Sequence[Entry], posted: Sequence[Decimal], days: tuple[date, ...]
+) -> Reconciliation:
     billed = sum((line.amount_usd for line in lines), ZERO)
     captured = sum((entry.billed_usd for entry in entries if entry.call), ZERO)
     settled = [entry for entry in entries if CLOSES.get(entry.kind) == "settled"]
@@ -222,10 +299,12 @@ def _report(bill: Path, lines: Sequence[BillLine], entries: Sequence[Entry], day
         settled_usd=sum((entry.billed_usd for entry in settled), ZERO),
         n_failed=_count(entries, "not_billed"),
         released_usd=sum(released, ZERO),
-        n_differing=_count(entries, *DIFFERENCES),
-        difference_usd=sum((entry.difference_usd for entry in entries), ZERO),
+        n_differing=_count(entries, *DIFFERENCES) - len(posted),
+        difference_usd=sum((entry.difference_usd for entry in entries), ZERO) - sum(posted, ZERO),
         n_open=_count(entries, "open"),
         n_in_flight=_count(entries, "in_flight"),
+        n_posted=len(posted),
+        posted_usd=sum(posted, ZERO),
         days=days,
         entries=tuple(entry.as_dict() for entry in sorted(entries, key=lambda e: e.kind not in DIFFERENCES) if entry.kind != "agrees"),
     )
@@ -245,7 +324,7 @@ def _chunks(values: Iterable[str]) -> Iterator[list[str]]:
         yield ordered[start : start + CHUNK]
 
 
-_NAMES = ("call_id", "run_id", "skill", "team", "deployment", "model", "reserved_usd", "sent_at", "ends_at", "lake", *CLOSED)
+_NAMES = ("call_id", "run_id", "skill", "team", "deployment", "tier", "model", "reserved_usd", "sent_at", "ends_at", "lake", *CLOSED)
 _FIND = select(*(ATTEMPTS.c[name] for name in _NAMES))
 _LOCK = _FIND.where(ATTEMPTS.c.call_id.in_(bindparam("calls", expanding=True))).order_by(ATTEMPTS.c.call_id).with_for_update()
 _CLOSE = update(ATTEMPTS).where(ATTEMPTS.c.call_id == bindparam("own_call")).values({name: bindparam(name) for name in CLOSED})
