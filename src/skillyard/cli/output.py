@@ -29,7 +29,7 @@ def print_value(value: Any, as_json: bool) -> None:
 
 
 def print_rows(rows: Iterable[dict[str, Any]], as_json: bool, widths: dict[str, int] | None = None) -> None:
-    """Print rows: a JSON list, or a table cut to readable columns."""
+    """Print rows: a JSON list, or a table cut to readable columns; numbers to the right, amounts of a column with the same places."""
     listed = list(rows)
     if as_json:
         print(json.dumps(listed, default=_plain, ensure_ascii=False, indent=1))
@@ -37,11 +37,23 @@ def print_rows(rows: Iterable[dict[str, Any]], as_json: bool, widths: dict[str, 
     if not listed:
         print("no rows")
         return
-    cells = [{k: _cell(v, (widths or {}).get(k, 44)) for k, v in row.items()} for row in listed]
-    names = list(cells[0])
-    wide = {n: max(len(n), *(len(c[n]) for c in cells)) for n in names}
-    for line in [dict(zip(names, names, strict=True)), *cells]:
-        print("  ".join(f"{line[n]:<{wide[n]}}" for n in names).rstrip())
+    names = list(listed[0])
+    columns = {n: _column([row[n] for row in listed], (widths or {}).get(n, 44)) for n in names}
+    sides = {n: ">" if all(_is_number(row[n]) for row in listed) else "<" for n in names}
+    wide = {n: max(map(len, (n, *columns[n]))) for n in names}
+    for line in (names, *zip(*columns.values(), strict=True)):
+        print("  ".join(f"{cell:{sides[n]}{wide[n]}}" for n, cell in zip(names, line, strict=True)).rstrip())
+
+
+def _column(values: list[Any], width: int) -> list[str]:
+    """Return the cells of a column; amounts have as many places as the longest of them needs, two at least."""
+    amounts = [value for value in values if isinstance(value, Decimal)]
+    places = max(2, *(-int(value.normalize().as_tuple().exponent) for value in amounts)) if amounts else 0
+    return [f"{value:.{places}f}" if isinstance(value, Decimal) else _cell(value, width) for value in values]
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float | Decimal) and not isinstance(value, bool))
 
 
 def _cell(value: Any, width: int) -> str:

@@ -15,9 +15,11 @@ from skillyard.costs.charges import cost_rows
 from skillyard.costs.expert_ratio import AUDIT_COLUMNS, AUDIT_WINDOW
 from skillyard.costs.ledger_reader import LedgerReader
 from skillyard.costs.lines import Day
+from skillyard.costs.oddities import refusals
 from skillyard.costs.prices import load_prices
 from skillyard.costs.savings import savings_rows
 from skillyard.costs.zones import days_between, interval_of, start_of
+from skillyard.errors import DayRefused
 from skillyard.lake.cost_tables import COST_DAILY, SAVINGS_DAILY
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
@@ -51,10 +53,14 @@ def read_days(lake: Lake, table: Table, first: date, last: date) -> pa.Table:
 
 
 def _days(settings: Settings, first: date, last: date, zone: ZoneInfo) -> Iterator[Day]:
+    """Yield the zone's days of the ledger; DayRefused for one that cannot be summed up."""
     book, expert = load_prices(settings), load_profile(settings.profile, settings.include).deployments("expert")[0].model
     with LedgerReader(Lake(settings.lake), book, expert) as reader:
         for day in days_between(first, last):
-            yield reader.read(day, *interval_of(day, day, zone)).day
+            found = reader.read(day, *interval_of(day, day, zone))
+            if refused := refusals(day, found.facts, 0, accept_loss=False):
+                raise DayRefused(" ".join(finding.message for finding in refused))
+            yield found.day
 
 
 def _dated(rows: pa.Table, day: date) -> pa.Table:
