@@ -57,6 +57,10 @@ class Simulator:
         """Replace keys of the configuration: latency, faults, wrong, models, rules, batch, seed …"""
         self._ask("POST", "/configure", changes)
 
+    def configure_cost_reports(self, **oddities: Any) -> None:
+        """Set how the cost reports differ from the bill, anew: day, lines, dearer, places, extra, key, buckets, busy, retry_after_s."""
+        self._ask("POST", "/cost-reports", oddities)
+
     def reset(self) -> None:
         """Forget all calls, counts, files, batches and the bill; the configuration stays, rules count anew."""
         self._ask("POST", "/reset", {})

@@ -12,6 +12,7 @@ from aiohttp import web
 from tests.simulator.batches import Batches
 from tests.simulator.chat import Chat
 from tests.simulator.config import OPERATIONS
+from tests.simulator.cost_reports import CostReports, read_oddities
 from tests.simulator.files import MAX_BYTES, Files
 from tests.simulator.limits import Limits
 from tests.simulator.provider import Provider
@@ -28,6 +29,7 @@ class Server:
         self.provider, self.bill_file = provider, bill_file
         self.limits, self.files = Limits(), Files()
         self.chat, self.batches = Chat(provider, self.limits), Batches(provider, self.files)
+        self.cost_reports = CostReports(provider)
         files, batches = self.files, self.batches
         answers = (
             files.upload,
@@ -48,6 +50,8 @@ class Server:
                 return await self.chat.complete(request)
             if request.path.startswith(("/v1/files", "/v1/batches")):
                 return await self._operate(request)
+            if request.path.startswith("/v1/organization"):
+                return self.cost_reports.answer(request)
             return await self._administer(request)
         except RefusedError as error:
             return error.response
@@ -78,12 +82,15 @@ class Server:
             provider.bill.save(self.bill_file)
             return web.json_response({"file": str(self.bill_file)})
         if what == ("POST", "/reset"):
-            for part in (self.batches, self.files, self.limits, self.chat, provider):
+            for part in (self.batches, self.files, self.limits, self.chat, self.cost_reports, provider):
                 part.forget()
             return web.json_response({})
-        if what == ("POST", "/configure"):
+        if what in (("POST", "/configure"), ("POST", "/cost-reports")):
             try:
-                provider.configure(json.loads(await request.read()))
+                if request.path == "/configure":
+                    provider.configure(json.loads(await request.read()))
+                else:
+                    self.cost_reports.configure(read_oddities(await request.read()))
             except (TypeError, ValueError) as error:
                 raise RefusedError(400, str(error)) from None
             return web.json_response({})
