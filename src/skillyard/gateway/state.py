@@ -225,7 +225,7 @@ ALERTS = Table(
     "alerts",
     METADATA,
     Column("alert_id", String, primary_key=True),
-    Column("kind", String, nullable=False),
+    Column("severity", String, nullable=False),
     Column("message", Text, nullable=False),
     Column("first_seen_at", Moment, nullable=False),
     Column("last_seen_at", Moment, nullable=False),
