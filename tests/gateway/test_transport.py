@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -21,11 +22,13 @@ SCHEMA = {
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
     with Simulator({"retry_after_s": 2.5}) as running:
+        ask(running, timeout_s=60)  # the first call imports the half of litellm
         yield running
 
 
-def ask(simulator: Simulator, timeout_s: float = 2.0, url: str | None = None) -> Reply:
-    deployment = Deployment("sim", "fast", "openai/sim-fast", 8000, 500, True, 4, {}, api_base=url or simulator.url, api_key="sk-test")
+def ask(simulator: Simulator, timeout_s: float = 2.0, url: str | None = None, is_streamed: bool = False) -> Reply:
+    how, base = {"stream": True} if is_streamed else {}, url or simulator.url
+    deployment = Deployment("sim", "fast", "openai/sim-fast", 8000, 500, True, 4, how, api_base=base, api_key="sk-test")
 
     async def asked() -> Reply:
         try:
@@ -36,14 +39,15 @@ def ask(simulator: Simulator, timeout_s: float = 2.0, url: str | None = None) ->
     return asyncio.run(asked())
 
 
-def fault(simulator: Simulator, name: str, **extra: object) -> CallFailed:
+def fault(simulator: Simulator, name: str, is_streamed: bool = False) -> CallFailed:
     simulator.reset()
     simulator.configure(rules=[{"fault": name}])
     with pytest.raises(CallFailed) as failed:
-        ask(simulator)
+        ask(simulator, is_streamed=is_streamed)
     return failed.value
 
 
+@pytest.mark.parametrize("is_streamed", [False, True])
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
@@ -56,8 +60,11 @@ def fault(simulator: Simulator, name: str, **extra: object) -> CallFailed:
         ("broken_body", "unreadable_reply"),
     ],
 )
-def test_a_fault_gets_its_kind_and_is_never_taken_for_unbilled_when_it_is_billed(simulator: Simulator, name: str, kind: str) -> None:
-    failure = fault(simulator, name)
+def test_a_fault_gets_its_kind_and_is_never_taken_for_unbilled_when_it_is_billed(
+    simulator: Simulator, name: str, kind: str, is_streamed: bool
+) -> None:
+    failure = fault(simulator, name, is_streamed)
+    kind = "connection" if is_streamed and name == "broken_body" else kind  # a stream that just ends
     is_billed = simulator.calls()[0]["is_billed"]
     assert (failure.kind, failure.can_retry) == (kind, True)
     assert failure.is_billed_unknown or not is_billed
@@ -106,3 +113,20 @@ def test_a_refusal_is_an_answer_that_was_paid(simulator: Simulator) -> None:
     reply = ask(simulator)
     simulator.configure(rules=[])
     assert reply.refusal and reply.usage.output_tokens > 0
+
+
+@pytest.mark.parametrize("rule", [{}, {"fault": "refusal"}, {"fault": "truncated"}])
+def test_a_streamed_answer_is_the_one_that_would_have_come_in_one_piece(simulator: Simulator, rule: dict[str, str]) -> None:
+    simulator.configure(rules=[rule] if rule else [], cached_fraction=0.5, output_tokens={"median": 30, "sigma": 0.1})
+    whole, streamed = ask(simulator), ask(simulator, is_streamed=True)
+    simulator.configure(rules=[], cached_fraction=0.0, output_tokens=None)
+    assert whole.usage.reasoning_tokens > 0
+    assert replace(streamed, request_id=None) == replace(whole, request_id=None)
+
+
+def test_a_stream_that_takes_too_long_is_cut_off_and_may_be_billed(simulator: Simulator) -> None:
+    simulator.configure(latency={"kind": "fixed", "ms": 2000})
+    with pytest.raises(CallFailed) as failed:
+        ask(simulator, timeout_s=0.5, is_streamed=True)
+    simulator.configure(latency={"kind": "fixed", "ms": 0})
+    assert (failed.value.kind, failed.value.is_billed_unknown) == ("timed_out", True)

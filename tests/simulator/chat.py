@@ -13,7 +13,7 @@ from aiohttp import web
 
 from tests.simulator.limits import Limits
 from tests.simulator.provider import Provider, Reply, n_prompt_tokens
-from tests.simulator.replies import RefusedError, after_work, as_json, before_work, completion, is_open
+from tests.simulator.replies import RefusedError, after_work, as_json, before_work, completion, is_open, pieces, stream
 
 
 class Chat:
@@ -28,7 +28,7 @@ class Chat:
         """Start counting anew."""
         self.in_flight_peak = self.n_in_flight
 
-    async def complete(self, request: web.BaseRequest) -> web.Response:
+    async def complete(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
         provider = self.provider
         body = _parse(await request.read())
@@ -56,15 +56,18 @@ class Chat:
 
     async def _deliver(
         self, request: web.BaseRequest, body: Mapping[str, Any], reply: Reply, request_id: str, retry_after_s: float
-    ) -> web.Response:
+    ) -> web.StreamResponse:
         headers = {"x-request-id": request_id}
         refused = await before_work(request, reply.fault, headers, retry_after_s)
         if refused is not None:
             return refused
         if is_open(request):
             await asyncio.sleep(self.provider.config.behaviour(body["model"]).latency.draw_s(self.provider.rng))
-        raw = as_json(completion(body["model"], reply, request_id))
-        return after_work(request, reply.fault, web.Response(body=raw, content_type="application/json", headers=headers))
+        whole = completion(body["model"], reply, request_id)
+        if body.get("stream"):
+            has_usage = (body.get("stream_options") or {}).get("include_usage", False)
+            return await stream(request, reply.fault, pieces(whole, has_usage), headers)
+        return after_work(request, reply.fault, web.Response(body=as_json(whole), content_type="application/json", headers=headers))
 
 
 def _parse(raw: bytes) -> Any:

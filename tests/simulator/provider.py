@@ -73,8 +73,8 @@ class Provider:
             return 400, "the body has to be a JSON object with model and messages", None
         if body["model"] not in self.bill.prices:
             return 404, f"The model {body['model']!r} does not exist", "model_not_found"
-        if not body["messages"] or body.get("stream"):
-            return 400, "messages may not be empty, and streaming is not served", None
+        if not body["messages"]:
+            return 400, "messages may not be empty", None
         return None
 
     def decide(self, body: Mapping[str, Any], more_faults: Mapping[str, float] | None = None) -> Reply:

@@ -17,6 +17,7 @@ _ERRORS = {
     "context_length": (400, "invalid_request_error", "The prompt has too many tokens", "context_length_exceeded"),
 }
 _POLL_S = 0.2
+_PIECE_CHARS = 24
 
 
 class RefusedError(Exception):
@@ -82,6 +83,41 @@ def completion(model: str, reply: Reply, request_id: str) -> dict[str, Any]:
         "choices": [{"index": 0, "message": message, "finish_reason": reply.finish_reason, "logprobs": None}],
         "usage": usage,
     }
+
+
+def pieces(whole: Mapping[str, Any], has_usage: bool) -> list[bytes]:
+    """Return a chat completion as the events of a stream."""
+    choice, message = whole["choices"][0], whole["choices"][0]["message"]
+    name = "refusal" if message["refusal"] else "content"
+    text = message[name] or ""
+    parts = [{name: text[start : start + _PIECE_CHARS]} for start in range(0, len(text), _PIECE_CHARS)]
+    deltas = [
+        ({"role": "assistant", "content": "", "refusal": None}, None),
+        *((part, None) for part in parts),
+        ({}, choice["finish_reason"]),
+    ]
+    base = {"id": whole["id"], "object": "chat.completion.chunk", "created": whole["created"], "model": whole["model"]}
+    events = [
+        base | {"choices": [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}], "usage": None}
+        for delta, finish in deltas
+    ]
+    if has_usage:
+        events.append(base | {"choices": [], "usage": whole["usage"]})
+    return [b"data: " + as_json(event) + b"\n\n" for event in events] + [b"data: [DONE]\n\n"]
+
+
+async def stream(request: web.BaseRequest, fault: str | None, events: list[bytes], headers: dict[str, str]) -> web.StreamResponse:
+    """Send the events of a stream, as many as the fault leaves: then the connection breaks, or the stream just ends."""
+    response = web.StreamResponse(headers={"content-type": "text/event-stream", **headers})
+    await response.prepare(request)
+    for event in events[: len(events) // 2] if fault in ("cut_after", "broken_body") else events:
+        if not is_open(request):
+            return response
+        await response.write(event)
+    if fault == "cut_after":
+        return _cut(request)
+    await response.write_eof()
+    return response
 
 
 def as_json(value: Mapping[str, Any]) -> bytes:
