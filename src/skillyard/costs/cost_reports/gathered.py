@@ -39,8 +39,8 @@ class Gathered:
         """Return the whole."""
         days = self.costs.keys() | (self.empty.keys() if not self.costs or not self.usage else set())
         if not days:
-            what = "token counts but no costs" if self.usage else "nothing in it"
-            raise ConfigError(f"{source}: there is {what}: give the pages or the export of costs.")
+            what = "there are token counts but no costs" if self.usage else "there is nothing in it"
+            raise ConfigError(f"{source}: {what}: give the pages or the export of costs.")
         counts = self.counts if self.usage else self.quantities
         kept = tuple(count for count in counts if count.day in days)
         return CostReport(provider, source, tuple(sorted(days)), tuple(self.charges), kept, tuple(dict.fromkeys(self.notes)))

@@ -65,9 +65,9 @@ class CostReport:
 
     @property
     def unit_usd(self) -> Decimal:
-        """The last place that it states amounts to, where they are rounded: that of the finest one."""
-        places = max((-int(charge.amount_usd.normalize().as_tuple().exponent) for charge in self.charges), default=PLACES)
-        return Decimal(1).scaleb(-min(max(places, 0), PLACES))
+        """The last place that it states amounts to, where they are rounded: that of the finest one, a cent at most."""
+        places = max((-int(charge.amount_usd.as_tuple().exponent) for charge in self.charges), default=PLACES)
+        return Decimal(1).scaleb(-min(max(places, 2), PLACES))
 
 
 def narrowed(report: CostReport, first: date | None, last: date | None, projects: Sequence[str] = ()) -> CostReport:
