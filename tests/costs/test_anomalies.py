@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from skillyard.costs import anomaly_rules, anomaly_units, oddities
-from skillyard.costs.anomalies import find_disagreements, find_ledger, publish_anomalies, read_anomalies
+from skillyard.costs.anomalies import find_disagreements, find_ledger, keep_findings, publish_anomalies, read_anomalies
 from skillyard.costs.budgets_daily import publish_budgets
 from skillyard.costs.oddities import Finding
 from skillyard.costs.price_check import Disagreement
@@ -47,7 +47,8 @@ def spiked(settings: Settings) -> Settings:
 
 
 def test_a_day_gathers_what_every_source_says(spiked: Settings) -> None:
-    rows = publish_anomalies(spiked, DAY, [LOST])
+    keep_findings(spiked, DAY, [LOST])
+    rows = publish_anomalies(spiked, DAY)
     found = {row["kind"]: row for row in rows}
     assert set(found) == {"spend", "budget_hard", "latency", "lost_rows"}
     assert {kind: row["source"] for kind, row in found.items()} == {
@@ -63,21 +64,24 @@ def test_a_day_gathers_what_every_source_says(spiked: Settings) -> None:
 
 
 def test_a_day_found_again_is_the_same_and_keeps_what_only_attribution_can_say(spiked: Settings) -> None:
-    rows = publish_anomalies(spiked, DAY, [LOST])
+    keep_findings(spiked, DAY, [LOST])
+    rows = publish_anomalies(spiked, DAY)
     stored = list(Lake(spiked.lake).storage.list(f"{ANOMALIES.name}/"))
     assert publish_anomalies(spiked, DAY) == rows
     assert list(Lake(spiked.lake).storage.list(f"{ANOMALIES.name}/")) == stored
 
 
 def test_what_is_mended_is_gone_when_the_day_is_made_again(spiked: Settings) -> None:
-    publish_anomalies(spiked, DAY, [LOST])
+    keep_findings(spiked, DAY, [LOST])
+    publish_anomalies(spiked, DAY)
     replace_partition(Lake(spiked.lake), COST_DAILY, DAY, cost_table([spent(DAY, "1")]))
     publish_budgets(spiked, DAY, DAY + timedelta(days=1))
-    assert {row["kind"] for row in publish_anomalies(spiked, DAY, [])} == {"latency"}
+    keep_findings(spiked, DAY, [])
+    assert {row["kind"] for row in publish_anomalies(spiked, DAY)} == {"latency"}
 
 
 def test_an_empty_lake_has_no_anomalies_and_no_partition(settings: Settings) -> None:
-    assert publish_anomalies(settings, DAY, []) == [] == read_anomalies(settings, DAY, DAY)
+    assert publish_anomalies(settings, DAY) == [] == read_anomalies(settings, DAY, DAY)
 
 
 def test_only_what_changes_no_amount_is_a_warning() -> None:

@@ -24,27 +24,27 @@ from skillyard.lake.results import to_results
 from skillyard.lake.tables import RED_FLAGS
 from skillyard.settings import Settings
 
-__all__ = ["Anomaly", "find_anomalies", "publish_anomalies", "read_anomalies"]
+__all__ = ["Anomaly", "find_anomalies", "keep_findings", "publish_anomalies", "read_anomalies"]
 
 HARMLESS = ("clock", "duplicate_rows")
 """Findings of a ledger that change no amount."""
 
 
-def publish_anomalies(settings: Settings, day: date, findings: Sequence[Finding] | None = None) -> list[dict[str, Any]]:
+def publish_anomalies(settings: Settings, day: date) -> list[dict[str, Any]]:
     """Find what is wrong with a day, make it its partition, and return its rows.
 
-    ``findings``: what attribution said of the day's ledger; None keeps what is there, since only attribution reads the ledger.
+    What attribution found in the day's ledger stays as ``keep_findings`` left it: nothing else reads the ledger again.
     """
     lake = Lake(settings.lake)
-    ledger = (
-        [row for row in read_day(lake, ANOMALIES, day).to_pylist() if row["source"] == "ledger"]
-        if findings is None
-        else [anomaly.as_row() for anomaly in find_ledger(findings, day)]
-    )
-    rows = {row["anomaly_id"]: row for row in (*ledger, *(anomaly.as_row() for anomaly in find_anomalies(settings, day)))}
-    table = to_results(ANOMALIES, list(rows.values()))
-    publish_day(lake, ANOMALIES, day, table)
-    return _shown(table.to_pylist())
+    of_ledger = [row for row in read_day(lake, ANOMALIES, day).to_pylist() if row["source"] == "ledger"]
+    return _publish(lake, day, [*of_ledger, *(anomaly.as_row() for anomaly in find_anomalies(settings, day))])
+
+
+def keep_findings(settings: Settings, day: date, findings: Iterable[Finding]) -> None:
+    """Make what attribution found in a day's ledger part of its partition, in place of what it found before."""
+    lake = Lake(settings.lake)
+    others = [row for row in read_day(lake, ANOMALIES, day).to_pylist() if row["source"] != "ledger"]
+    _publish(lake, day, [*(anomaly.as_row() for anomaly in find_ledger(findings, day)), *others])
 
 
 def find_anomalies(settings: Settings, day: date) -> list[Anomaly]:
@@ -116,6 +116,12 @@ def find_red_flags(rows: Sequence[Mapping[str, Any]], day: date) -> list[Anomaly
         for row in rows
         if row["usage_date"] == newest
     ]
+
+
+def _publish(lake: Lake, day: date, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    table = to_results(ANOMALIES, list({row["anomaly_id"]: row for row in rows}.values()))
+    publish_day(lake, ANOMALIES, day, table)
+    return _shown(table.to_pylist())
 
 
 def _severity(kind: str) -> Severity:

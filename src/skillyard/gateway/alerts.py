@@ -28,6 +28,8 @@ class Alert:
     alert_id: str
     severity: str
     message: str
+    seen_at: datetime
+    """When it held: for something about a day long past, the end of that day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Status:
     note: str | None
 
 
-def note(engine: Engine, found: Iterable[Alert], at: datetime) -> list[Alert]:
+def note(engine: Engine, found: Iterable[Alert]) -> list[Alert]:
     """Remember what was found and return what is to be sent: new, back after a week, graver than before, or not sent yet.
 
     What was acknowledged before it could be sent is not sent any more.
@@ -50,7 +52,7 @@ def note(engine: Engine, found: Iterable[Alert], at: datetime) -> list[Alert]:
     alerts = {alert.alert_id: alert for alert in found}
     with engine.begin() as connection:
         known = _rows(connection, alerts)
-        rows = [_noted(alert, known.get(alert.alert_id), at) for alert in alerts.values()]
+        rows = [_noted(alert, known.get(alert.alert_id)) for alert in alerts.values()]
         upsert(connection, ALERTS, rows)
     due = {row["alert_id"] for row in rows if row["sent_at"] is None and row["acknowledged_at"] is None}
     return [alert for alert in alerts.values() if alert.alert_id in due]
@@ -81,13 +83,14 @@ def statuses(engine: Engine, alert_ids: Iterable[str]) -> dict[str, Status]:
     return {alert_id: Status(**{name: row[name] for name in names}) for alert_id, row in rows.items()}
 
 
-def _noted(alert: Alert, known: dict[str, Any] | None, at: datetime) -> dict[str, Any]:
+def _noted(alert: Alert, known: dict[str, Any] | None) -> dict[str, Any]:
     """Return an alert's row after it was found."""
-    is_news = known is None or at - known["last_seen_at"] > AWAY or _rank(alert.severity) > _rank(known["severity"])
-    before = dict.fromkeys(("sent_at", "acknowledged_at", "acknowledged_by", "note")) | {"first_seen_at": at}
+    is_news = known is None or alert.seen_at - known["last_seen_at"] > AWAY or _rank(alert.severity) > _rank(known["severity"])
+    before = dict.fromkeys(("sent_at", "acknowledged_at", "acknowledged_by", "note")) | {"first_seen_at": alert.seen_at}
     kept = before if is_news or known is None else {name: known[name] for name in before}
     gravest = alert.severity if is_news or known is None else known["severity"]
-    return kept | {"alert_id": alert.alert_id, "severity": gravest, "message": alert.message, "last_seen_at": at}
+    last = alert.seen_at if known is None else max(alert.seen_at, known["last_seen_at"])
+    return kept | {"alert_id": alert.alert_id, "severity": gravest, "message": alert.message, "last_seen_at": last}
 
 
 def _rank(severity: str) -> int:
