@@ -137,9 +137,14 @@ def test_what_was_read_from_and_written_to_a_cache_counts_for_the_length_of_a_pr
 
 
 def test_a_regions_own_price_wins_and_elsewhere_the_general_one_holds() -> None:
+    used = Usage(input_tokens=25_000, output_tokens=1)
+    assert LONG.cost("acme/m", used, NOW, region="eu").price_ids == ("eu-in", "out", "each")
+    assert LONG.cost("acme/m", used, NOW, region="us").price_ids == ("in", "out", "each")
+
+
+def test_a_regions_price_of_any_prompt_leaves_those_of_long_prompts_as_they_are_everywhere() -> None:
     used = Usage(input_tokens=250_000, output_tokens=1)
-    assert LONG.cost("acme/m", used, NOW, region="eu").price_ids == ("eu-in", "out-long", "each")
-    assert LONG.cost("acme/m", used, NOW, region="us").price_ids == ("in-long", "out-long", "each")
+    assert LONG.cost("acme/m", used, NOW, region="eu").price_ids == ("in-long", "out-long", "each")
 
 
 def test_a_row_is_found_by_its_id() -> None:

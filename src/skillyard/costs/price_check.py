@@ -67,9 +67,11 @@ def check_prices(settings: Settings, day: date) -> list[Disagreement]:
 
 def _of_model(book: PriceBook, model: str, day: date) -> Iterator[Disagreement]:
     lists = {name: prices for name, listed in LISTS.items() if (prices := listed(model, day))}
-    for absent in LISTS.keys() - lists.keys():
+    for absent in (name for name in LISTS if name not in lists):
         note = f"only {' and '.join(lists)} knows the model" if lists else "neither list knows the model"
         yield Disagreement(model, "*", STANDARD, 0, None, None, absent, note)
+    if not lists:
+        return
     listed = {key for prices in lists.values() for key in prices}
     ours = _ours(book, model, day, listed)
     charged = {service_tier for service_tier, _, _ in ours}

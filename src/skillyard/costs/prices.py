@@ -183,8 +183,8 @@ class PriceBook:
         listed = [p for p in holding if p.service_tier == service_tier]
         known = {p.meter for p in listed}
         listed += [p for p in holding if p.service_tier == STANDARD and p.meter in ALIKE and p.meter not in known]
-        regional = {p.meter for p in listed if p.region}
-        listed = [p for p in listed if p.region or p.meter not in regional]
+        regional = {(p.meter, p.context_over) for p in listed if p.region}
+        listed = [p for p in listed if p.region or (p.meter, p.context_over) not in regional]
         tiers = tuple(_charged(listed, over) for over in sorted({0, *(p.context_over for p in listed)}))
         priced = tiers[0].prices.keys()
         if "compute_s" not in priced and not {"input", "output"} <= priced:
