@@ -88,3 +88,41 @@ calls = st.builds(
     dag_id=st.sampled_from(["cli", "skill.x"]),
     item_id=st.sampled_from(["a", "b", "c"]),
 )
+
+
+@st.composite
+def _operations(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Return the attempts of one operation, over midnight too; votes, shared calls, cached answers and corrections are of one row."""
+    of_all = {name: draw(st.sampled_from(values)) for name, values in _OF_OPERATION.items()}
+    purpose = draw(st.sampled_from(["answer", "answer", "answer", "vote", "routing", "audit", "judge", "correction"]))
+    operation = {**of_all, "operation_id": f"op-{next(_numbers)}", "purpose": purpose, "doc_id": of_all["item_id"]}
+    if purpose == "correction":
+        whose = {"team": "*", "skill": "*", "price_ids": "bill", "status": "correction", "reserved_usd": Decimal(0)}
+        return [call(Usage(), **operation | whose, cost_usd=draw(st.decimals(-100, 100, places=12)))]
+    n_attempts = draw(st.integers(1, 4)) if purpose == "answer" else 1
+    days = sorted(draw(st.lists(st.sampled_from([DAY, DAY, date(2026, 11, 21)]), min_size=n_attempts, max_size=n_attempts)))
+    rows = []
+    for number, day in enumerate(days, 1):
+        status = draw(st.sampled_from(["settled", "settled", "settled", "failed", "unknown", "cached"]))
+        tier, lane = draw(st.sampled_from(list(MODELS))), draw(st.sampled_from(["live", "live", "batch"]))
+        rows.append(call(draw(usages), tier=tier, status=status, day=day, lane=lane, attempt_no=number, **operation))
+    return rows
+
+
+_OF_OPERATION = {
+    "team": ["records", "finance"],
+    "skill": ["tag-document", "extract-invoice"],
+    "fingerprint": ["1" * 64, "2" * 64],
+    "dag_id": ["cli", "skill.x"],
+    "item_id": ["a", "b", "c", "d"],
+    "run_id": ["run-1"],
+}
+operations = _operations()
+
+
+def reject(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the end of a call's item as a reject, in its run, on its day."""
+    at = datetime.combine(row["usage_date"], time(13), UTC)
+    known = {name: row[name] for name in ("run_id", "item_id", "doc_id", "skill", "fingerprint", "tier")}
+    told = {"stage": "answer", "error_kind": "invalid_output", "error_message": "no answer passed", "n_attempts": 1, "cost_usd": Decimal(0)}
+    return known | told | {"rejected_at": at, "rejected_on": at.date()}
