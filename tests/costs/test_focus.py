@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillyard.costs.focus import focus_rows, unpriced_charges
+from skillyard.costs.focus import focus_rows, lost_prices
 from skillyard.costs.lines import DOCUMENT_KEY, DOCUMENTS, ITEMS, LINES, UNITS, Day
 from skillyard.costs.prices import PriceBook, Usage
 from skillyard.lake.focus_table import FOCUS
@@ -150,7 +150,9 @@ def test_what_was_not_charged_is_not_on_the_bill() -> None:
 def test_a_bills_amount_and_a_correction_are_adjustments_of_the_provider() -> None:
     bill = line([Usage(input_tokens=7, output_tokens=2)], price_ids="bill", cost_usd=Decimal("0.5"))
     nobody = dict.fromkeys(("team", "skill", "fingerprint", "dag_id", "run_id"), "*")
-    correction = line([Usage()], status="correction", use="correction", purpose="correction", price_ids="bill", deployment="openai", **nobody)
+    correction = line(
+        [Usage()], status="correction", use="correction", purpose="correction", price_ids="bill", deployment="openai", **nobody
+    )
     correction |= {"cost_usd": Decimal("-0.25"), "input_tokens": -3}
     rows = rows_of(bill, correction)
     assert amounts(rows, "x_Meter", "ChargeCategory", "BilledCost", "ListCost", "SkuPriceId", "SubAccountId", "ResourceId") == [
@@ -169,8 +171,10 @@ def test_a_cost_that_the_book_does_not_explain_any_more_is_one_row_and_told(lost
     (unpriced,) = [row for row in rows if row["x_Meter"] == "unpriced"]
     cost = lines[0 if lost == "in" else 1]["cost_usd"]
     assert (unpriced["BilledCost"], unpriced["ListCost"], unpriced["ContractedUnitPrice"]) == (cost, cost, None)
-    told = [("openai/m", unpriced["x_PriceIds"], cost)]
-    assert unpriced_charges(focus_rows(day_of(lines), book)) == told
+    (told,) = lost_prices(focus_rows(day_of(lines), book))
+    numbers = {"model": "openai/m", "price_ids": unpriced["x_PriceIds"], "cost_usd": cost, "n_calls": 1}
+    assert (told.kind, told.numbers) == ("unpriced", numbers)
+    assert unpriced["x_PriceIds"] in told.message
     assert len({row["x_ServiceTier"] for row in rows if row["x_Meter"] == "input"}) == 1, "the other charge keeps its meters"
 
 
@@ -178,6 +182,11 @@ def test_a_price_that_was_altered_under_its_id_explains_nothing() -> None:
     altered = PriceBook([p if p.price_id != "out" else price("out", "openai/m", "output", "0.000016") for p in BOOK])
     (row,) = rows_of(charge := line([Usage(output_tokens=10)]), book=altered)
     assert (row["x_Meter"], row["BilledCost"]) == ("unpriced", charge["cost_usd"])
+
+
+def test_a_call_that_no_price_charged_is_on_the_bill_with_what_it_cost() -> None:
+    (row,) = rows_of(line([Usage(input_tokens=7)], price_ids="", cost_usd=Decimal(0)))
+    assert (row["x_Meter"], row["BilledCost"], row["x_CallCount"]) == ("unpriced", 0, 1)
 
 
 def test_a_regions_price_names_its_region() -> None:

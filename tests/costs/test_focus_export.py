@@ -57,7 +57,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     append(Lake(settings.lake), LLM_CALLS, ledger(rows), "a")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SIMULATOR_URL", "http://127.0.0.1:1/v1")
-        attribute(settings, DAY, NEXT)
+        first, second = attribute(settings, DAY, NEXT)
+    assert [finding.numbers["price_ids"] for finding in first.findings] == ["of.an.old.book"]
+    assert not second.findings
     return settings
 
 

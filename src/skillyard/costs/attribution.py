@@ -99,6 +99,7 @@ BUILDERS: tuple[tuple[Table, _Builder], ...] = (
     (COST_DAILY, lambda day, charged, _: charges.cost_rows(day, charged)),
 )
 """The tables of a day and what makes each, in the order in which they are published: ``cost_daily`` has the stamp and is the last."""
+_FOCUS = [table for table, _ in BUILDERS].index(FOCUS)
 _VERSIONS = (charges.METHOD, savings.METHOD, *(f"{table.name}/{table.version}" for table, _ in BUILDERS))
 
 
@@ -163,6 +164,7 @@ class _Nightly:
                 charged = charges.charges(found.day)
                 tables = tuple(build(found.day, charged, context) for _, build in BUILDERS)
                 findings = tuple(remarks(found.day, found.facts, self._book, self._expert)) if found.facts.n_calls else ()
+                findings += tuple(focus.lost_prices(tables[_FOCUS]))
                 yield _Made(day, tables, Stamp(self.sources(day), found.facts.n_calls), findings)
 
     def _publish(self, held: list[_Made]) -> list[DayReport]:

@@ -19,11 +19,12 @@ import pyarrow.compute as pc
 from skillyard.costs.focus_names import ADJUSTMENTS, BILL, CORRECTION, METERS, ROUNDING, UNPRICED
 from skillyard.costs.focus_plans import SAID, Plan, plans_of
 from skillyard.costs.lines import DOCUMENT_KEY, Day
+from skillyard.costs.oddities import Finding
 from skillyard.costs.prices import PriceBook
 from skillyard.lake.focus_table import AMOUNT, FOCUS, QUANTITY
 from skillyard.lake.tables import INT, TEXT, TIMESTAMP
 
-__all__ = ["focus_rows", "unpriced_charges"]
+__all__ = ["focus_rows", "lost_prices"]
 
 CURRENCY = "USD"
 MOST_ROUNDING = Decimal("0.0000000000005")
@@ -84,11 +85,21 @@ def focus_rows(day: Day, book: PriceBook) -> pa.Table:
     return _table(day, charges, known, rows.take(pc.sort_indices(rows, [("charge", "ascending"), ("row", "ascending")])))
 
 
-def unpriced_charges(rows: pa.Table) -> list[tuple[str, str, Decimal]]:
-    """Return model, price ids and cost of what the price book does not explain any more, dearest first: it needs its old rows back."""
-    found = rows.filter(pc.equal(rows["x_Meter"], UNPRICED)).group_by(["x_Model", "x_PriceIds"]).aggregate([("BilledCost", "sum")])
-    said = [(row["x_Model"], row["x_PriceIds"], row["BilledCost_sum"]) for row in found.to_pylist()]
-    return sorted(said, key=lambda one: (-one[2], one))
+def lost_prices(rows: pa.Table) -> list[Finding]:
+    """Return, for rows of ``focus``, which rows of the price book they were charged by and do not find any more."""
+    is_lost = pc.and_(pc.equal(rows["x_Meter"], UNPRICED), pc.not_equal(rows["x_PriceIds"], ""))
+    keys = ["x_UsageDate", "x_Model", "x_PriceIds"]
+    found = rows.filter(is_lost).group_by(keys, use_threads=False).aggregate([("BilledCost", "sum"), ("x_CallCount", "sum")])
+    return [
+        Finding(
+            "unpriced",
+            f"{row['x_CallCount_sum']} calls of {row['x_Model']} on {row['x_UsageDate']} were charged by {row['x_PriceIds']}, which is not "
+            "in the price book any more, or with another price: they count with what the ledger says they cost. Give the book its old rows "
+            "back, see git log include/prices.",
+            {"model": row["x_Model"], "price_ids": row["x_PriceIds"], "cost_usd": row["BilledCost_sum"], "n_calls": row["x_CallCount_sum"]},
+        )
+        for row in found.to_pylist()
+    ]
 
 
 def _charges(lines: pa.Table) -> pa.Table:

@@ -46,7 +46,7 @@ ADJUSTMENTS = {
     ROUNDING: "Rounding: each call is rounded once, to 12 places",
     BILL: "Settled by the provider's bill",
     CORRECTION: "Correction by the provider's bill",
-    UNPRICED: "The price book no longer gives this cost",
+    UNPRICED: "No price of the price book gives this cost",
 }
 """Charges without a quantity and a unit price: what stands in ``x_Meter``, in words."""
 

@@ -87,7 +87,7 @@ def plans_of(model: str, price_ids: str, use: str, deployment: str, day: date, b
     if price_ids == BY_BILL:
         yield Plan(BILL, model, provider_id)
         return
-    if len(found) == len(prices):
+    if prices and len(found) == len(prices):
         for part, meters in CHARGED.items():
             price = next((found[meter] for meter in meters if meter in found), None)
             if price is not None:

@@ -111,7 +111,7 @@ FOCUS = Table(
                 "x_Meter",
                 TEXT,
                 "input, cache_read, cache_write, cache_write_1h, output, image, request or compute_s; for adjustments: rounding (of each "
-                "call), bill (settled by the provider's bill), correction, unpriced (the price book no longer gives this cost)",
+                "call), bill (settled by the provider's bill), correction, unpriced (no price of the price book gives this cost)",
             ),
             required("x_CallCount", INT, "calls of the charge, on its first row; 0 on the others, so that it can be summed"),
             required(
