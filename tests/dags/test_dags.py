@@ -172,3 +172,15 @@ def test_every_step_of_a_night_of_maintenance_runs_and_finish_says_whether_one_f
     assert [tasks[name]["upstream"] for name in steps] == [[], ["evict"], ["compact"], ["tidy"]]
     assert {tasks[name]["rule"] for name in steps[1:]} == {"all_done"}
     assert tasks["finish"]["upstream"] == sorted(steps) and tasks["finish"]["rule"] == "all_success"
+
+
+def test_a_night_of_money_goes_on_whatever_a_step_did_and_finish_says_so(loaded: dict[str, Any]) -> None:
+    dag = loaded["dags"]["cost_attribution"]
+    tasks = dag["tasks"]
+    steps = ["attribute", "watch", "alert", "report"]
+    assert [tasks[name]["upstream"] for name in steps] == [[], ["attribute"], ["watch"], ["alert"]]
+    assert {tasks[name]["rule"] for name in steps[1:]} == {"all_done"}
+    assert tasks["finish"]["upstream"] == sorted(steps) and tasks["finish"]["rule"] == "none_failed"
+    assert dag["params"]["accept_loss"]["value"] is False and "gone for good" in dag["params"]["accept_loss"]["description"]
+    words = ("conflicting_rows", "negative", "lost_rows", "duplicate_rows", "clock", "unpriced")
+    assert all(f"*{word}*" in dag["doc"] for word in words)

@@ -9,17 +9,27 @@ from skillyard.costs.anomalies import keep_findings, publish_anomalies, read_ano
 from skillyard.costs.attribution import DayReport, attribute, attribute_changed
 from skillyard.costs.budgets_daily import publish_budgets
 from skillyard.costs.zones import load_zone
+from skillyard.errors import ConfigError
 from skillyard.gateway import alerts
 from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake
 from skillyard.running.ledger import drain_idle
 from skillyard.settings import Settings
 
-WATCHED_DAYS = 31
-"""Days back to which budgets and anomalies are made again when a day behind them changes."""
+WATCHED_DAYS, MOST_WATCHED = 8, 31
+"""Days up to today whose budgets and anomalies every night makes, and at most, when an older day changed."""
 TOLD_DAYS = 100
 """Days back whose anomalies are told: late findings too."""
 Say = Callable[[str], None]
+
+
+def asked_days(first: str | None, last: str | None, accept_loss: bool) -> tuple[date, date] | None:
+    """Return the days that a form asks for, None for those that changed."""
+    if first is None:
+        if last is not None or accept_loss:
+            raise ConfigError("the last day and the accepted loss need a first day: they are about days that you name.")
+        return None
+    return date.fromisoformat(first), date.fromisoformat(last or first)
 
 
 def attribute_night(settings: Settings, days: tuple[date, date] | None, say: Say, *, accept_loss: bool = False) -> list[DayReport]:
@@ -38,17 +48,21 @@ def attribute_night(settings: Settings, days: tuple[date, date] | None, say: Say
     return reports
 
 
-def watch(settings: Settings, since: date, today: date) -> list[dict[str, Any]]:
-    """Make budgets and anomalies of every day from ``since`` to today, at most 31 of them, and return the anomalies, newest day first.
+def watch(settings: Settings, since: date | None, today: date, say: Say) -> int:
+    """Make budgets and anomalies of the last days up to today, and return how many anomalies there are.
 
-    Later days as well as the changed one: they count the month to date, and are compared with the days before them.
+    ``since``: the first day that changed. Later days are made with it: they count the month to date, and are compared with earlier days.
     """
-    first = max(since, today - timedelta(days=WATCHED_DAYS - 1))
-    days = [first + timedelta(days=n) for n in range((today - first).days + 1)]
-    for day in days:
+    usual, oldest = (today - timedelta(days=n - 1) for n in (WATCHED_DAYS, MOST_WATCHED))
+    first = max(min(since or usual, usual), oldest)
+    found = 0
+    for day in (first + timedelta(days=n) for n in range((today - first).days + 1)):
         publish_budgets(settings, day, today)
-        publish_anomalies(settings, day)
-    return read_anomalies(settings, first, today) if days else []
+        rows = publish_anomalies(settings, day)
+        for row in rows:
+            say(f"{day} {row['severity']} {row['anomaly_id']}: {row['message']}")
+        found += len(rows)
+    return found
 
 
 def due_message(settings: Settings, today: date) -> Message | None:
