@@ -1,8 +1,8 @@
 """The nightly tables as one would write them by hand: DuckDB's SQL straight over the Parquet files, day by day, two threads.
 
 It gives the same rows: the bill with its split, distinct items and documents, unit costs, savings with measured baselines, a line per
-charge and meter. It leaves out what makes tables safe to sign: doubled, negative or lost rows are not looked for, shares are rounded as they
-come, nothing is validated or published, and files that a compaction moves meanwhile are an error.
+charge and meter. It leaves out what makes tables safe to sign: doubled, negative or lost rows are not looked for, shares are rounded as
+they come, nothing is validated or published, and files that a compaction moves meanwhile are an error.
 """
 
 from datetime import date
@@ -37,7 +37,8 @@ WITH later AS (
     WHERE status = 'settled' AND purpose = 'answer' AND attempt_no > 1 GROUP BY operation_id
 ), rejected AS (SELECT DISTINCT run_id, skill, item_id, true AS is_rejected FROM rejects WHERE stage = 'answer')
 SELECT calls.*, coalesce(is_rejected, false) AS is_rejected,
-    CASE WHEN status = 'correction' THEN 'correction' WHEN status <> 'settled' THEN 'none' WHEN purpose NOT IN ('answer', 'vote') THEN 'shared'
+    CASE WHEN status = 'correction' THEN 'correction' WHEN status <> 'settled' THEN 'none'
+    WHEN purpose NOT IN ('answer', 'vote') THEN 'shared'
     WHEN purpose = 'answer' AND last_no > attempt_no THEN 'repeated' WHEN is_rejected THEN 'rejected' ELSE 'served' END AS use
 FROM calls LEFT JOIN later USING (operation_id) LEFT JOIN rejected USING (run_id, skill, item_id)
 """
@@ -102,8 +103,10 @@ WITH answered AS (
     FROM (SELECT DISTINCT team, skill, fingerprint, doc_id FROM answered) LEFT JOIN pages USING (doc_id) GROUP BY ALL
 ), items AS (
     SELECT team, skill, fingerprint, count(*) AS n_items, count(*) FILTER (is_result) AS n_results, count(*) FILTER (is_reject) AS n_rejects
-    FROM (SELECT team, skill, fingerprint, item_id, bool_or(is_result) AS is_result, bool_or(is_reject) AS is_reject FROM answered GROUP BY ALL)
-    GROUP BY ALL
+    FROM (
+        SELECT team, skill, fingerprint, item_id, bool_or(is_result) AS is_result, bool_or(is_reject) AS is_reject
+        FROM answered GROUP BY ALL
+    ) GROUP BY ALL
 )
 SELECT * FROM (SELECT usage_date, team, skill, fingerprint, sum(n_calls) AS n_calls, {MONEY} FROM charged GROUP BY ALL)
 LEFT JOIN documents USING (team, skill, fingerprint) LEFT JOIN items USING (team, skill, fingerprint) ORDER BY ALL
@@ -118,7 +121,8 @@ WITH pairs AS (
     WHERE best.tier = 'expert' AND best.model = '{EXPERT}' AND cheap.tier <> 'expert'
         AND cheap.audited_on > DATE '{{day}}' - 30 AND cheap.audited_on <= DATE '{{day}}'
 ), ratios AS (
-    SELECT skill, tier, model, count(DISTINCT item_id) AS n_audited, round(sum(best_usd)::DOUBLE / sum(cheap_usd)::DOUBLE, 6)::DECIMAL(18, 6) AS ratio
+    SELECT skill, tier, model, count(DISTINCT item_id) AS n_audited,
+        round(sum(best_usd)::DOUBLE / sum(cheap_usd)::DOUBLE, 6)::DECIMAL(18, 6) AS ratio
     FROM pairs GROUP BY ALL HAVING count(DISTINCT item_id) >= 30
 ), retried AS (
     SELECT skill, sum(n_calls)::DOUBLE / sum(n_calls) FILTER (use = 'served') AS retries FROM lines
@@ -129,19 +133,23 @@ WITH pairs AS (
     FROM lines LEFT JOIN live ON live.model = lines.model AND live.price_ids = lines.price_ids
         JOIN expert ON expert.context_over = lines.context_over
 ), by_model AS (
-    SELECT usage_date, team, skill, tier, model, sum(n_calls) FILTER (is_served) AS n_served, sum(n_calls) FILTER (status = 'cached') AS n_cached,
-        sum(cost_usd) AS cost_usd, sum(saved_usd) FILTER (status = 'cached') AS cache_saved_usd, sum(live_usd) - sum(cost_usd) AS batch_saved_usd,
-        sum(live_usd) FILTER (is_served) AS served_live, sum(expert_usd) FILTER (is_served) AS served_at_expert
+    SELECT usage_date, team, skill, tier, model, sum(n_calls) FILTER (is_served) AS n_served,
+        sum(n_calls) FILTER (status = 'cached') AS n_cached, sum(cost_usd) AS cost_usd,
+        sum(saved_usd) FILTER (status = 'cached') AS cache_saved_usd,
+        sum(live_usd) - sum(cost_usd) AS batch_saved_usd, sum(live_usd) FILTER (is_served) AS served_live,
+        sum(expert_usd) FILTER (is_served) AS served_at_expert
     FROM priced WHERE status <> 'correction' GROUP BY ALL
 ), based AS (
-    SELECT by_model.*, n_audited, tier = 'expert' AND model = '{EXPERT}' OR ratio IS NOT NULL AS is_measured,
-        CASE WHEN tier = 'expert' AND model = '{EXPERT}' THEN served_live * coalesce(retries, 1) WHEN ratio IS NOT NULL THEN served_live * ratio
-        ELSE served_at_expert * coalesce(retries, 1) END AS baseline
+    SELECT by_model.*, CASE WHEN n_served > 0 THEN n_audited END AS n_audited,
+        tier = 'expert' AND model = '{EXPERT}' OR ratio IS NOT NULL AS is_measured,
+        CASE WHEN tier = 'expert' AND model = '{EXPERT}' THEN served_live * coalesce(retries, 1)
+        WHEN ratio IS NOT NULL THEN served_live * ratio ELSE served_at_expert * coalesce(retries, 1) END AS baseline
     FROM by_model LEFT JOIN ratios USING (skill, tier, model) LEFT JOIN retried USING (skill)
 )
 SELECT *, baseline_usd - cost_usd - cache_saved_usd - batch_saved_usd AS routing_saved_usd FROM (
     SELECT usage_date, team, skill, tier, coalesce(sum(n_served), 0) AS n_served, coalesce(sum(n_cached), 0) AS n_cached,
-        sum(cost_usd) AS cost_usd, coalesce(sum(cache_saved_usd), 0) AS cache_saved_usd, sum(batch_saved_usd)::DECIMAL(28, 12) AS batch_saved_usd,
+        sum(cost_usd) AS cost_usd, coalesce(sum(cache_saved_usd), 0) AS cache_saved_usd,
+        sum(batch_saved_usd)::DECIMAL(28, 12) AS batch_saved_usd,
         (coalesce(sum(baseline), 0) + coalesce(sum(cache_saved_usd), 0))::DECIMAL(28, 12) AS baseline_usd,
         coalesce(bool_and(is_measured) FILTER (n_served > 0), true) AS is_measured, coalesce(sum(n_audited), 0) AS n_audited,
         sum(baseline)::DOUBLE / sum(served_live)::DOUBLE AS expert_ratio
@@ -163,7 +171,8 @@ WITH charges AS (
 )
 SELECT quantity * price AS BilledCost, BilledCost AS EffectiveCost, BilledCost AS ContractedCost, quantity * list_price AS ListCost,
     BilledCost AS PricingCurrencyEffectiveCost, provider AS BillingAccountId, provider AS ProviderName, provider AS PublisherName,
-    provider AS InvoiceIssuerName, provider AS BillingAccountName, 'USD' AS BillingCurrency, 'USD' AS PricingCurrency, 'Usage' AS ChargeCategory,
+    provider AS InvoiceIssuerName, provider AS BillingAccountName, 'USD' AS BillingCurrency, 'USD' AS PricingCurrency,
+    'Usage' AS ChargeCategory,
     'Usage-Based' AS ChargeFrequency, 'Standard' AS PricingCategory, concat(model, ': ', meter) AS ChargeDescription,
     CAST(usage_date AS TIMESTAMP) AS ChargePeriodStart, CAST(usage_date + 1 AS TIMESTAMP) AS ChargePeriodEnd,
     CAST(date_trunc('month', usage_date) AS TIMESTAMP) AS BillingPeriodStart,
@@ -172,7 +181,8 @@ SELECT quantity * price AS BilledCost, BilledCost AS EffectiveCost, BilledCost A
     list_price AS ListUnitPrice, deployment AS ResourceId, 'Model deployment' AS ResourceType, 'AI and Machine Learning' AS ServiceCategory,
     'Generative AI' AS ServiceSubcategory, provider AS ServiceName, concat(model, ':', meter) AS SkuId, meter AS SkuMeter,
     price_id AS SkuPriceId, team AS SubAccountId, team AS SubAccountName, 'Team' AS SubAccountType,
-    concat('{{"dag": "', dag_id, '", "purpose": "', purpose, '", "skill": "', skill, '", "team": "', team, '", "tier": "', tier, '"}}') AS Tags,
+    concat('{{"dag": "',
+        dag_id, '", "purpose": "', purpose, '", "skill": "', skill, '", "team": "', team, '", "tier": "', tier, '"}}') AS Tags,
     {OWN}, meter, CASE WHEN meter = first_meter THEN n_calls END AS x_CallCount, n_documents AS x_DocumentCount
 FROM (SELECT *, first_value(meter) OVER (PARTITION BY {OWN} ORDER BY meter) AS first_meter FROM metered)
     LEFT JOIN documents USING (team, skill, tier, model, lane, dag_id, run_id) WHERE quantity <> 0
