@@ -39,7 +39,7 @@ def read_page(settings: Settings, first: date, last: date, zone: ZoneInfo, made_
     bill, savings = read_billed(settings, earlier, last, zone)
     is_now = pc.greater_equal(bill.column("usage_date"), pa.scalar(first))
     now, before = bill.filter(is_now), bill.filter(pc.invert(is_now))
-    found = read_days(lake, ANOMALIES, first, last).to_pylist()
+    found = _newest(read_days(lake, ANOMALIES, first, last).to_pylist())
     return PageData(
         first=first,
         last=last,
@@ -115,6 +115,11 @@ def _budgets(lake: Lake, first: date, last: date) -> tuple[Budget, ...]:
     rows = read_days(lake, BUDGET_DAILY, newest.replace(day=1), newest).to_pylist()
     ordered = sorted(rows, key=lambda row: (row["usage_date"], row["team"], row["skill"]))
     return tuple(_made(Budget, row, day=row["usage_date"]) for row in ordered)
+
+
+def _newest(anomalies: Iterable[Row]) -> list[Row]:
+    """Return each anomaly once: one that lasts stands on every day it was found."""
+    return list({row["anomaly_id"]: row for row in sorted(anomalies, key=lambda row: row["usage_date"])}.values())
 
 
 def _findings(rows: Iterable[Row]) -> list[Finding]:
