@@ -194,7 +194,8 @@ def _resolve(tier: str, spec: DeploymentSpec, path: Path, env: Mapping[str, str]
         raise ConfigError(
             f"{path}: deployment {spec.name!r}: batch: true is for OpenAI-compatible endpoints (openai/…), not for {spec.model}: remove it."
         )
-    if (asked := spec.params.get("service_tier")) not in SERVICE_TIERS:
+    asked = spec.params.get("service_tier")
+    if not isinstance(asked, str | None) or asked not in SERVICE_TIERS:
         allowed = ", ".join(filter(None, SERVICE_TIERS))
         raise ConfigError(f"{path}: deployment {spec.name!r}: service_tier {asked!r} has no price list; allowed are {allowed}.")
     return Deployment(
