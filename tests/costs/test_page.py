@@ -306,7 +306,7 @@ def test_an_empty_lake_gives_a_page_that_says_what_to_run(settings: Settings) ->
         "skillyard run SKILL",
         "skillyard cost report --from 2026-11-07",
         "skillyard quality audit SKILL",
-        "skillyard cost budgets",
+        "skillyard cost anomalies",
     ):
         assert command in text
 

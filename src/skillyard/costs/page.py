@@ -28,7 +28,6 @@ from skillyard.tiers import TIERS
 
 MOST_FORECASTS = 12
 """Budgets whose forecast is drawn, the largest first; the table has all."""
-NIGHTLY = "skillyard airflow up"
 EXACT = "The figures, exact"
 WORDS = (
     ("charged", "direct + waste + allocated: what a row has to bear. Its sum over all rows is that of the cost."),
@@ -223,7 +222,7 @@ def _footer() -> str:
 
 
 def _no_budgets() -> str:
-    return missing("No night has looked at the budgets of this month: the DAG cost_attribution does.", "skillyard cost budgets")
+    return missing("No night has looked at the budgets of these days yet: the DAG cost_attribution does.", "skillyard cost anomalies")
 
 
 def _newest(data: PageData) -> list[Budget]:

@@ -26,6 +26,8 @@ LABELS = 8
 BAR = 18
 """Height of a horizontal bar."""
 MOVERS = 8
+LEAST = 1e-12
+"""What money is counted in."""
 OTHER = "other"
 """Class of a tier that is none of ours."""
 
@@ -198,7 +200,7 @@ def retention_chart(rows: Sequence[Retention]) -> str:
 def nice_ticks(low: float, high: float, n: int = 4) -> list[float]:
     """Return round values from at or below low to at or above high, 0 among them."""
     low, high = min(low, 0.0), max(high, 0.0)
-    if high == low:
+    if high - low < LEAST:
         return [0.0, 1.0]
     rough = (high - low) / n
     unit = 10.0 ** floor(log10(rough))

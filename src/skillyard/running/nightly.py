@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from skillyard.costs.alert_text import Message, write_message
 from skillyard.costs.anomalies import keep_findings, publish_anomalies, read_anomalies
@@ -106,16 +107,20 @@ def acknowledge(settings: Settings, anomaly_id: str, who: str, note: str | None,
 
 def write_month(settings: Settings, today: date) -> str:
     """Write the page of the month up to yesterday, or of its first day, and return where it is."""
+    first = (today - timedelta(days=1)).replace(day=1)
+    lake, key = Lake(settings.lake), f"_reports/cost-{first:%Y-%m}.html"
+    lake.storage.put(key, render_days(settings, first, today, load_zone(settings.timezone)).encode())
+    return lake.storage.uri(key)
+
+
+def render_days(settings: Settings, first: date, last: date, zone: ZoneInfo) -> str:
+    """Return the report page of a zone's days, without the anomalies that somebody has acknowledged."""
     from skillyard.costs.page import render_page
     from skillyard.costs.page_read import read_page
 
-    lake, first = Lake(settings.lake), (today - timedelta(days=1)).replace(day=1)
-    known = statuses(settings, [row["anomaly_id"] for row in read_anomalies(settings, first, today)])
+    known = statuses(settings, {row["anomaly_id"] for row in read_anomalies(settings, first, last)})
     done = frozenset(anomaly_id for anomaly_id, status in known.items() if status.acknowledged_at)
-    page = render_page(read_page(settings, first, today, load_zone(settings.timezone), datetime.now(UTC), done))
-    key = f"_reports/cost-{first:%Y-%m}.html"
-    lake.storage.put(key, page.encode())
-    return lake.storage.uri(key)
+    return render_page(read_page(settings, first, last, zone, datetime.now(UTC), done))
 
 
 def _newest(settings: Settings, today: date) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """The bill of some days, as tables and as a page."""
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -61,11 +61,10 @@ def report_cost(
 
 def _write_page(settings: Settings, first: date, last: date, zone: ZoneInfo, out: Path | None) -> str:
     """Write the page and return where it is."""
-    from skillyard.costs.page import render_page
-    from skillyard.costs.page_read import read_page
     from skillyard.lake.lake import Lake
+    from skillyard.running.nightly import render_days
 
-    page = render_page(read_page(settings, first, last, zone, datetime.now(UTC), frozenset())).encode()
+    page = render_days(settings, first, last, zone).encode()
     if out is not None:
         out.write_bytes(page)
         return str(out)
