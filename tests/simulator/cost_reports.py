@@ -163,7 +163,7 @@ class CostReports:
     def _anthropic_costs(self, day: date) -> list[dict[str, Any]]:
         tokens = [
             {
-                "amount": f"{usd * 100:f}",
+                "amount": f"{usd.scaleb(2):f}",
                 "cost_type": "tokens",
                 "description": f"{model} {ANTHROPIC_WORDS[part]}",
                 "model": f"{model}-20260115",
@@ -174,7 +174,7 @@ class CostReports:
             for (model, lane), part, usd in self._amounts(day)
         ]
         other = [
-            {"amount": f"{Decimal(usd) * 100:f}", "cost_type": "web_search", "description": item, "model": None}
+            {"amount": f"{Decimal(usd).scaleb(2):f}", "cost_type": "web_search", "description": item, "model": None}
             for item, usd in self._odd.extra.items()
         ]
         return [{"currency": "USD", "workspace_id": None, **result} for result in (*tokens, *other)]
