@@ -84,11 +84,11 @@ def _check_texts(lake: Lake, findings: Findings, table: str, documents: Hashes, 
 
 def _check_bill(lake: Lake, findings: Findings) -> None:
     billed = _sums(lake, "cost_daily", None)
-    settled = _sums(lake, "llm_calls", pc.field("status") == "settled") if billed else {}
+    ledger = _sums(lake, "llm_calls", pc.field("cost_usd").is_valid()) if billed else {}
     today = datetime.now(UTC).date()
     for day, cost in sorted(billed.items()):
-        if day < today and cost != settled.get(day, 0):
-            message = f"cost_daily says {cost} USD, the settled rows of llm_calls {settled.get(day, Decimal(0))}: trigger cost_attribution."
+        if day < today and cost != ledger.get(day, 0):
+            message = f"cost_daily says {cost} USD, the rows of llm_calls {ledger.get(day, Decimal(0))}: trigger cost_attribution."
             findings.add("cost_daily", "wrong_bill", str(day), message)
 
 
