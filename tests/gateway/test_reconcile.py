@@ -268,6 +268,36 @@ def test_what_a_bill_does_not_mend_is_listed_and_left_as_it_is(books: Books) -> 
     assert {call_id: books.rows()[call_id] for call_id in "sdf"} == {call_id: before[call_id] for call_id in "sdf"}
 
 
+def test_what_a_bill_does_not_close_is_posted_as_corrections_when_asked_for(local_books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "validate", lambda *_: None)
+    monkeypatch.setattr(module, "attribute", lambda *_: [])
+    for call_id in ("s", "d"):
+        local_books.pay(call_id)
+    local_books.claim()
+    local_books.write()
+    line = {"request_id": "chat-x", "model": "sim-fast-2026-01-15", "amount_usd": "0.5"}
+    local_books.send_bill(line, s="0.25")
+    with pytest.raises(ConfigError, match="no day for them: say by --from and --to"):
+        local_books.reconcile(None, is_posting=True)
+    shown = local_books.reconcile(is_dry_run=True, is_posting=True)
+    assert (shown.n_differing, shown.n_posted) == (3, 0) and set(local_books.on_lake()) == {"s", "d"}
+    posted = local_books.reconcile(is_posting=True)
+    assert (posted.n_differing, posted.difference_usd, posted.n_posted, posted.posted_usd) == (0, 0, 3, Decimal("0.75") - 2 * COST)
+    corrections = {row["operation_id"]: row for row in local_books.on_lake().values() if row["status"] == "correction"}
+    found = {key: (row["error_kind"], row["cost_usd"], row["model"], row["usage_date"]) for key, row in corrections.items()}
+    model = "openai/sim-fast"
+    assert found == {
+        "s": ("price", Decimal("0.25") - COST, model, DAY),
+        "d": ("missing_calls", -COST, model, DAY),
+        "bill:chat-x": ("missing_calls", Decimal("0.5"), model, DAY),
+    }
+    assert {call_id: local_books.on_lake()[call_id]["cost_usd"] for call_id in "sd"} == dict.fromkeys("sd", COST)
+    again = local_books.reconcile(is_posting=True)
+    assert (again.n_posted, again.n_differing, again.entries) == (0, 0, ()) and len(local_books.on_lake()) == 5
+    local_books.send_bill(line | {"amount_usd": "0.75"}, s="0.25")
+    assert local_books.reconcile(is_posting=True).posted_usd == Decimal("0.25") and len(local_books.on_lake()) == 6
+
+
 def test_what_the_state_store_has_forgotten_is_known_from_the_lake(local_books: Books) -> None:
     fill(local_books)
     with local_books.state.begin() as connection:
