@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.ledger_rows import EXPERT, days, noon
@@ -228,22 +229,30 @@ def make_tables(lake: Path, book: PriceBook, spill: Path) -> dict[str, Decimal]:
 
 def write_prices(db: Any, book: PriceBook, day: date) -> None:
     """Write the prices of the day as three small tables: by id, of the expert by context tier, and live by what was applied."""
-    meters = ", ".join(f"at_{meter} DECIMAL(18, 15)" for meter in METERS)
-    db.execute(f"CREATE OR REPLACE TEMP TABLE expert (context_over BIGINT, {meters})")
-    db.execute(f"CREATE OR REPLACE TEMP TABLE live (model VARCHAR, price_ids VARCHAR, {meters})")
-    db.execute(
-        "CREATE OR REPLACE TEMP TABLE prices "
-        "(price_id VARCHAR, provider VARCHAR, meter VARCHAR, unit VARCHAR, price DECIMAL(12, 12), list_price DECIMAL(12, 12))"
-    )
-    holes = ", ".join("?" for _ in METERS)
-    for over in (0, *book.context_tiers(EXPERT, day)):
-        rates = book.rates(EXPERT, noon(day), context_tokens=over + 1)
-        db.execute(f"INSERT INTO expert VALUES (?, {holes})", [over, *(rates[meter] for meter in METERS)])
+    rate = pa.decimal128(18, 15)
+    meters = [(f"at_{meter}", rate) for meter in METERS]
+
+    def rates(model: str, over: int) -> dict[str, Decimal]:
+        found = book.rates(model, noon(day), context_tokens=over + 1)
+        return {f"at_{meter}": found[meter] for meter in METERS}
+
+    expert = [{"context_over": over, **rates(EXPERT, over)} for over in (0, *book.context_tiers(EXPERT, day))]
+    live = []
     for model, price_ids in db.execute("SELECT DISTINCT model, price_ids FROM lines WHERE lane = 'batch'").fetchall():
         over = max((price.context_over for one in price_ids.split(",") if (price := book.by_id(one))), default=0)
-        rates = book.rates(model, noon(day), context_tokens=over + 1)
-        db.execute(f"INSERT INTO live VALUES (?, ?, {holes})", [model, price_ids, *(rates[meter] for meter in METERS)])
-    for price in book:
-        standard = book.rates(price.model, noon(day), context_tokens=price.context_over + 1)[price.meter]
-        values = [price.price_id, price.provider, price.meter, price.unit, price.price, standard]
-        db.execute("INSERT INTO prices VALUES (?, ?, ?, ?, ?, ?)", values)
+        live.append({"model": model, "price_ids": price_ids, **rates(model, over)})
+    prices = [
+        {"price_id": p.price_id, "provider": p.provider, "meter": p.meter, "unit": p.unit, "price": p.price}
+        | {"list_price": book.rates(p.model, noon(day), context_tokens=p.context_over + 1)[p.meter]}
+        for p in book
+    ]
+    texts = [(name, pa.string()) for name in ("price_id", "provider", "meter", "unit")]
+    tables = {
+        "expert": pa.Table.from_pylist(expert, pa.schema([("context_over", pa.int64()), *meters])),
+        "live": pa.Table.from_pylist(live, pa.schema([("model", pa.string()), ("price_ids", pa.string()), *meters])),
+        "prices": pa.Table.from_pylist(prices, pa.schema([*texts, ("price", rate), ("list_price", rate)])),
+    }
+    for name, rows in tables.items():
+        db.register("found", rows)
+        db.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM found")
+        db.unregister("found")
