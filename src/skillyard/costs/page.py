@@ -69,6 +69,8 @@ def _header(data: PageData) -> str:
 def _headline(data: PageData, sheets: dict[str, Sheet]) -> str:
     total = data.total
     change = f"{usd(total.change_usd, signed=True)} ({percent(total.change_usd, total.before_usd, signed=True)}) on the period before"
+    if not total.before_usd:
+        change = "nothing in the period before"
     tiles = [("Charged", usd(total.charged_usd), change)]
     if saved := data.savings:
         parts = ", ".join(
@@ -79,7 +81,7 @@ def _headline(data: PageData, sheets: dict[str, Sheet]) -> str:
     tiles.append(
         ("Waste", usd(total.waste_usd), f"{percent(total.waste_usd, total.cost_usd)} of the cost bought answers that were not used")
     )
-    tiles.append(("Unknown", usd(total.unknown_reserved_usd), f"reserved by {count(total.n_unknown)} calls of unknown outcome"))
+    tiles.append(("Unknown", usd(total.unknown_reserved_usd), f"reserved by {_counted(total.n_unknown, 'call')} of unknown outcome"))
     if data.retention:
         lowest = min(data.retention, key=lambda row: (row.retained, row.skill))
         held = sum(row.retained >= row.target for row in data.retention)
@@ -87,7 +89,7 @@ def _headline(data: PageData, sheets: dict[str, Sheet]) -> str:
         tiles.append(
             ("Quality kept, lowest", shown, f"{name(lowest.skill)}; {held} of {len(data.retention)} audited skills reach their target")
         )
-    tiles.append(("Calls", count(total.n_calls), f"and {count(total.n_cached)} answers from the cache"))
+    tiles.append(("Calls", count(total.n_calls), f"and {_counted(total.n_cached, 'answer')} from the cache"))
     shown_tiles = "".join(f"<div><dt>{word}</dt><dd><b>{value}</b><span>{said}</span></dd></div>" for word, value, said in tiles)
     return f'<dl class="tiles">{shown_tiles}</dl>{details(EXACT, sheets["total"].as_html("The whole period"))}'
 
@@ -169,7 +171,7 @@ def _forecast(data: PageData, sheets: dict[str, Sheet]) -> str:
     charts = f'<div class="smalls">{"".join(map(forecast_chart, history.values()))}</div>'
     columns = ("tomorrow_usd", "tomorrow_lower_usd", "tomorrow_upper_usd")
     rows = "".join(
-        f"<tr><td>{name(b.team)}</td>{''.join(f'<td class=n>{usd(getattr(b, column))}</td>' for column in columns)}</tr>" for b in teams
+        f"<tr><td>{name(b.name)}</td>{''.join(f'<td class=n>{usd(getattr(b, column))}</td>' for column in columns)}</tr>" for b in teams
     )
     head = "<tr><th scope=col>team</th><th scope=col class=n>tomorrow</th><th scope=col class=n>from</th><th scope=col class=n>to</th></tr>"
     table = f'<h3>The day after {teams[0].day}</h3><div class="wide" tabindex=0><table>{head}{rows}</table></div>'
@@ -228,6 +230,10 @@ def _no_budgets() -> str:
 def _newest(data: PageData) -> list[Budget]:
     newest = max((budget.day for budget in data.budgets), default=None)
     return sorted((b for b in data.budgets if b.day == newest), key=lambda b: (b.team, b.skill != "*", b.skill))
+
+
+def _counted(n: int, word: str) -> str:
+    return f"{count(n)} {word}{'' if n == 1 else 's'}"
 
 
 def _moved(bills: Iterable[Bill]) -> list[tuple[str, Decimal, Decimal]]:

@@ -87,7 +87,8 @@ class Budget:
     @property
     def name(self) -> str:
         """The team, and the skill where it is one's."""
-        return self.team if self.skill == "*" else f"{self.team} · {self.skill}"
+        team = "all teams" if self.team == "*" else self.team
+        return team if self.skill == "*" else f"{team} · {self.skill}"
 
 
 @dataclass(frozen=True, slots=True)
