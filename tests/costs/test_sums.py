@@ -60,7 +60,7 @@ ledgers = st.lists(operations, min_size=1, max_size=12).map(lambda found: [row f
 items = st.sets(st.sampled_from("abcd"))
 
 
-@limits(deadline=None, max_examples=60)
+@limits(deadline=None, max_examples=25)
 @given(ledgers, items)
 def test_every_table_adds_up_to_the_ledger(engine: LedgerEngine, rows: list[dict[str, Any]], lost: set[str]) -> None:
     for day in (DAY, NEXT):
@@ -79,7 +79,7 @@ def test_every_table_adds_up_to_the_ledger(engine: LedgerEngine, rows: list[dict
         assert [total(tables["cost_daily"], c) for c in columns] == [total(tables["unit_costs"], c) for c in columns]
 
 
-@limits(deadline=None, max_examples=30)
+@limits(deadline=None, max_examples=15)
 @given(ledgers, items)
 def test_counts_and_memos_are_those_of_the_ledger(engine: LedgerEngine, rows: list[dict[str, Any]], lost: set[str]) -> None:
     of_day = [row for row in rows if row["usage_date"] == DAY]
@@ -97,7 +97,7 @@ def test_counts_and_memos_are_those_of_the_ledger(engine: LedgerEngine, rows: li
     assert total(bill, "n_items") == len({tuple(row[name] for name in (*names, "item_id")) for row in of_day})
 
 
-@limits(deadline=None, max_examples=30)
+@limits(deadline=None, max_examples=15)
 @given(ledgers, items)
 def test_use_is_as_told_row_by_row(engine: LedgerEngine, rows: list[dict[str, Any]], lost: set[str]) -> None:
     def use(row: dict[str, Any]) -> str:
@@ -117,7 +117,7 @@ def test_use_is_as_told_row_by_row(engine: LedgerEngine, rows: list[dict[str, An
     }
 
 
-@limits(deadline=None, max_examples=30)
+@limits(deadline=None, max_examples=15)
 @given(ledgers, items, st.randoms(use_true_random=False), st.integers(1, 7), st.booleans())
 def test_order_cuts_and_replays_of_the_ledger_change_nothing(
     engine: LedgerEngine, rows: list[dict[str, Any]], lost: set[str], random: Any, size: int, is_replayed: bool

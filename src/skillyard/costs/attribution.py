@@ -24,8 +24,9 @@ from skillyard.errors import ConfigError, DayRefused, ValidationFailed
 from skillyard.lake.cost_tables import COST_DAILY, SAVINGS_DAILY, UNIT_COSTS
 from skillyard.lake.focus_table import FOCUS
 from skillyard.lake.lake import Lake
-from skillyard.lake.publish import holds_partition, replace_partition
+from skillyard.lake.publish import partition_hash, replace_partition
 from skillyard.lake.read import read
+from skillyard.lake.rows import row_hash
 from skillyard.lake.tables import AUDITS, Table
 from skillyard.lake.validate import Validation
 from skillyard.profiles import load_profile
@@ -110,11 +111,14 @@ class _Made:
     day: date
     tables: tuple[pa.Table, ...]
     """In the order of BUILDERS."""
+    hashes: tuple[str, ...]
+    is_new: tuple[bool, ...]
+    """Whether a table of the day has other rows now."""
     stamp: Stamp
     findings: tuple[Finding, ...]
 
-    def report(self, is_changed: bool, problem: str | None = None) -> DayReport:
-        rows = self.tables[-1]
+    def report(self, problem: str | None = None) -> DayReport:
+        rows, is_changed = self.tables[-1], any(self.is_new) and problem is None
         cost = pc.sum(rows.column("cost_usd")).as_py() or Decimal(0)
         return DayReport(self.day, pc.sum(rows.column("n_calls")).as_py() or 0, rows.num_rows, cost, is_changed, self.findings, problem)
 
@@ -163,30 +167,31 @@ class _Nightly:
                     continue
                 charged = charges.charges(found.day)
                 tables = tuple(build(found.day, charged, context) for _, build in BUILDERS)
+                hashes = tuple(row_hash(table, rows) for (table, _), rows in zip(BUILDERS, tables, strict=True))
+                is_new = tuple(partition_hash(self._lake, table, day) != one for (table, _), one in zip(BUILDERS, hashes, strict=True))
                 findings = tuple(remarks(found.day, found.facts, self._book, self._expert)) if found.facts.n_calls else ()
                 findings += tuple(focus.lost_prices(tables[_FOCUS]))
-                yield _Made(day, tables, Stamp(self.sources(day), found.facts.n_calls), findings)
+                yield _Made(day, tables, hashes, is_new, Stamp(self.sources(day), found.facts.n_calls), findings)
 
     def _publish(self, held: list[_Made]) -> list[DayReport]:
-        """Validate what differs, all days together, and publish day by day; a day that is not valid is refused alone."""
-        changed = [
-            [not holds_partition(self._lake, t, one.day, rows) for (t, _), rows in zip(BUILDERS, one.tables, strict=True)] for one in held
-        ]
+        """Validate what is new, all days together, and publish day by day; a day that is not valid is refused alone."""
         try:
-            self._validate(held, changed)
+            self._validate(held)
         except ValidationFailed as error:
             if len(held) == 1:
-                return [held[0].report(False, str(error))]
+                return [held[0].report(str(error))]
             return [report for one in held for report in self._publish([one])]
         for one in held:
-            for (table, _), rows in zip(BUILDERS, one.tables, strict=True):
-                replace_partition(self._lake, table, one.day, rows, **(one.stamp.marks() if table is COST_DAILY else {}))
-        return [one.report(any(differs)) for one, differs in zip(held, changed, strict=True)]
+            for (table, _), rows, row_digest, is_new in zip(BUILDERS, one.tables, one.hashes, one.is_new, strict=True):
+                marks = one.stamp.marks() if table is COST_DAILY else {}
+                if is_new or marks:
+                    replace_partition(self._lake, table, one.day, rows, row_digest, **marks)
+        return [one.report() for one in held]
 
-    def _validate(self, held: list[_Made], changed: list[list[bool]]) -> None:
+    def _validate(self, held: list[_Made]) -> None:
         validation = Validation(self._lake)
         for number, (table, _) in enumerate(BUILDERS):
-            rows = [one.tables[number] for one, differs in zip(held, changed, strict=True) if differs[number]]
+            rows = [one.tables[number] for one in held if one.is_new[number]]
             if rows:
                 validation.add(table, pa.concat_tables(rows))
         validation.close()

@@ -1,7 +1,7 @@
 """What is asked of a day of the ledger, in DuckDB's SQL: its lines, its items, its documents, and what is odd about it.
 
-``ledger`` is what the files of the day hold, ``nearby`` the same and the day after; ``calls`` are the rows of ``ledger`` that count.
-Texts that are only told apart and counted are compared by their 64-bit hash.
+``ledger`` is what the files of the day hold, ``nearby`` those of what comes after; ``rows`` are the rows of ``ledger`` that count. One pass
+over them makes ``calls``, in which every text is its 64-bit hash: all else is made of that narrow table, and ``names`` has the texts.
 """
 
 from collections.abc import Mapping
@@ -22,57 +22,81 @@ AMOUNTS = (
 )
 """What is never negative."""
 _PROMPT = "input_tokens + cache_read_tokens + cache_write_tokens + cache_write_1h_tokens"
-_NEGATIVE = f"(least({', '.join(AMOUNTS)}) < 0 OR (cost_usd < 0 AND status <> 'correction'))"
+_NEGATIVE = f"({' OR '.join(f'{name} < 0' for name in AMOUNTS)} OR (cost_usd < 0 AND status <> 'correction'))"
+
+_KEY = "usage_date, team, skill, fingerprint, tier, model, deployment, lane, service_tier, dag_id, run_id, purpose, status, price_ids"
+_OF_BILL = "team, skill, tier, model, dag_id, purpose"
+_OF_UNIT = "team, skill, fingerprint"
+_OF_CHARGE = "team, skill, tier, model, lane, dag_id, run_id"
 
 LATER = """
 CREATE OR REPLACE TEMP TABLE later AS
-SELECT operation_id, max(attempt_no) AS last_no FROM nearby
-WHERE status = 'settled' AND purpose = 'answer' AND attempt_no > 1 GROUP BY operation_id
+SELECT operation, max(attempt_no) AS last_no FROM (
+    SELECT operation, attempt_no FROM calls WHERE is_answer AND attempt_no > 1
+    UNION ALL
+    SELECT hash(operation_id), attempt_no FROM nearby WHERE status = 'settled' AND purpose = 'answer' AND attempt_no > 1
+) GROUP BY operation
 """
 REJECTED = """
 CREATE OR REPLACE TEMP TABLE rejected AS
-SELECT DISTINCT run_id, skill, item_id, true AS is_rejected FROM rejects WHERE stage = 'answer' AND skill IS NOT NULL
+SELECT DISTINCT hash(run_id, skill, hash(item_id)) AS ending, true AS is_rejected FROM rejects WHERE stage = 'answer' AND skill IS NOT NULL
 """
 PAGES = """
 CREATE OR REPLACE TEMP TABLE pages AS
 SELECT hash(doc_id) AS document, arg_max(n_pages, ingested_at) AS n_pages FROM documents WHERE status = 'parsed' GROUP BY ALL
 """
-WORK = """
-CREATE OR REPLACE TEMP VIEW work AS
-SELECT calls.*, coalesce(is_rejected, false) AS is_rejected, CASE
+NAMES = f"""
+CREATE OR REPLACE TEMP TABLE names AS
+SELECT hash({_KEY}) AS line, {", ".join(f"any_value({name}) AS {name}" for name in _KEY.split(", "))},
+    hash({_OF_BILL}) AS of_bill, hash({_OF_UNIT}) AS of_unit, hash({_OF_CHARGE}) AS of_charge
+FROM rows GROUP BY ALL
+"""
+FATES = """
+CREATE OR REPLACE TEMP VIEW fates AS
+SELECT calls.*, coalesce(is_rejected, false) AS is_rejected, coalesce(is_answer AND last_no > attempt_no, false) AS is_repeated
+FROM calls LEFT JOIN later USING (operation) LEFT JOIN rejected USING (ending)
+"""
+_USE = """CASE
     WHEN status = 'correction' THEN 'correction'
     WHEN status <> 'settled' THEN 'none'
     WHEN purpose NOT IN ('answer', 'vote') THEN 'shared'
-    WHEN purpose = 'answer' AND last_no > attempt_no THEN 'repeated'
+    WHEN is_repeated THEN 'repeated'
     WHEN is_rejected THEN 'rejected'
-    ELSE 'served' END AS use
-FROM calls LEFT JOIN later USING (operation_id) LEFT JOIN rejected USING (run_id, skill, item_id)
+    ELSE 'served' END"""
+WORK = f"""
+CREATE OR REPLACE TEMP VIEW work AS
+SELECT * EXCLUDE (is_rejected, is_repeated), {_USE} AS use FROM (
+    SELECT rows.*, coalesce(is_rejected, false) AS is_rejected, coalesce(purpose = 'answer' AND last_no > attempt_no, false) AS is_repeated
+    FROM rows LEFT JOIN later ON operation = hash(operation_id) LEFT JOIN rejected ON ending = hash(run_id, skill, hash(item_id))
+)
 """
-ITEMS = """
-SELECT team, skill, tier, model, dag_id, purpose, count(*) AS n_items
-FROM (SELECT DISTINCT team, skill, tier, model, dag_id, purpose, hash(item_id) FROM calls) GROUP BY ALL ORDER BY ALL
+"""For queries of their own: the rows that count, each with its use."""
+ITEMS = f"""
+SELECT {_OF_BILL}, n_items
+FROM (SELECT of_bill, count(*) AS n_items FROM (SELECT DISTINCT of_bill, item FROM calls) GROUP BY ALL)
+JOIN (SELECT of_bill, {_OF_BILL} FROM names GROUP BY ALL) USING (of_bill) ORDER BY ALL
 """
-UNITS = """
+UNITS = f"""
 WITH answered AS (
-    SELECT team, skill, fingerprint, hash(item_id) AS item, hash(doc_id) AS document,
-        bool_or(NOT is_rejected AND (use = 'served' OR status = 'cached')) AS is_result, bool_or(is_rejected) AS is_reject
-    FROM work WHERE purpose IN ('answer', 'vote') GROUP BY ALL
+    SELECT of_unit, item, document,
+        bool_or(NOT is_rejected AND ((is_used AND NOT is_repeated) OR is_cached)) AS is_result, bool_or(is_rejected) AS is_reject
+    FROM fates WHERE is_work GROUP BY ALL
 ), items AS (
-    SELECT team, skill, fingerprint, item, bool_or(is_result) AS is_result, bool_or(is_reject) AS is_reject FROM answered GROUP BY ALL
+    SELECT of_unit, item, bool_or(is_result) AS is_result, bool_or(is_reject) AS is_reject FROM answered GROUP BY ALL
 ), of_documents AS (
-    SELECT team, skill, fingerprint, count(*) AS n_documents, sum(coalesce(n_pages, 0)) AS n_pages
-    FROM (SELECT DISTINCT team, skill, fingerprint, document FROM answered) LEFT JOIN pages USING (document) GROUP BY ALL
+    SELECT of_unit, count(*) AS n_documents, sum(coalesce(n_pages, 0)) AS n_pages
+    FROM (SELECT DISTINCT of_unit, document FROM answered) LEFT JOIN pages USING (document) GROUP BY ALL
 ), of_items AS (
-    SELECT team, skill, fingerprint, count(*) AS n_items, count(*) FILTER (is_result) AS n_results, count(*) FILTER (is_reject) AS n_rejects
+    SELECT of_unit, count(*) AS n_items, count(*) FILTER (is_result) AS n_results, count(*) FILTER (is_reject) AS n_rejects
     FROM items GROUP BY ALL
 )
-SELECT team, skill, fingerprint, n_documents, n_pages, n_items, n_results, n_rejects
-FROM of_documents JOIN of_items USING (team, skill, fingerprint) ORDER BY ALL
+SELECT {_OF_UNIT}, n_documents, n_pages, n_items, n_results, n_rejects
+FROM of_documents JOIN of_items USING (of_unit) JOIN (SELECT of_unit, {_OF_UNIT} FROM names GROUP BY ALL) USING (of_unit) ORDER BY ALL
 """
-DOCUMENTS = """
-SELECT team, skill, tier, model, lane, dag_id, run_id, count(*) AS n_documents
-FROM (SELECT DISTINCT team, skill, tier, model, lane, dag_id, run_id, hash(doc_id) FROM calls WHERE status = 'settled')
-GROUP BY ALL ORDER BY ALL
+DOCUMENTS = f"""
+SELECT {_OF_CHARGE}, n_documents
+FROM (SELECT of_charge, count(*) AS n_documents FROM (SELECT DISTINCT of_charge, document FROM calls WHERE is_settled) GROUP BY ALL)
+JOIN (SELECT of_charge, {_OF_CHARGE} FROM names GROUP BY ALL) USING (of_charge) ORDER BY ALL
 """
 MACROS = """
 CREATE OR REPLACE TEMP MACRO units_of(usd) AS
@@ -88,24 +112,38 @@ CREATE OR REPLACE TEMP MACRO usd_of(units) AS
 _IDLE = "usd_of(sum(CASE WHEN idle_s > 0 THEN half_even(units_of(cost_usd) * micros_of(idle_s), micros_of(compute_s)) ELSE 0 END))"
 
 
-def calls(day: date, interval: tuple[datetime, datetime] | None, *, is_doubled: bool) -> str:
-    """Return what makes ``calls``: of a UTC day the rows that name it, of another day those sent in [start, end); each once."""
+def rows(day: date, interval: tuple[datetime, datetime] | None, *, is_doubled: bool) -> str:
+    """Return what makes ``rows``: of a UTC day those that name it, of another day those sent in [start, end); each once."""
     then = f"sent_at >= {_instant(interval[0])} AND sent_at < {_instant(interval[1])}" if interval else f"usage_date = DATE '{day}'"
-    return f"CREATE OR REPLACE TEMP VIEW calls AS SELECT {'DISTINCT ' if is_doubled else ''}* FROM ledger WHERE {then}"
+    return f"CREATE OR REPLACE TEMP VIEW rows AS SELECT {'DISTINCT ' if is_doubled else ''}* FROM ledger WHERE {then}"
 
 
-def lines(tiers: Mapping[date, tuple[int, ...]]) -> str:
-    """Return the query for a day's lines; ``tiers`` are the expert's context tiers of each UTC day."""
+def calls(tiers: Mapping[date, tuple[int, ...]], tomorrow: datetime) -> str:
+    """Return what makes ``calls``: the one pass over the rows; ``tiers`` are the expert's context tiers of each UTC day."""
     return f"""
-SELECT usage_date, team, skill, fingerprint, tier, model, deployment, lane, service_tier, dag_id, run_id, purpose, status, use, price_ids,
-    {_context_over(tiers)} AS context_over, count(*) AS n_calls, {", ".join(_summed(name) for name in AMOUNTS[:-2])},
-    sum(coalesce(cost_usd, 0)) AS cost_usd, {_IDLE} AS idle_usd, sum(reserved_usd) AS reserved_usd, sum(saved_usd) AS saved_usd
-FROM work GROUP BY ALL ORDER BY ALL
+CREATE OR REPLACE TEMP TABLE calls AS
+SELECT hash({_KEY}) AS line, hash({_OF_BILL}) AS of_bill, hash({_OF_UNIT}) AS of_unit, hash({_OF_CHARGE}) AS of_charge,
+    hash(call_id) AS call, hash(operation_id) AS operation, hash(run_id, skill, hash(item_id)) AS ending, hash(item_id) AS item,
+    hash(doc_id) AS document, attempt_no, {_context_over(tiers)}::BIGINT AS context_over, {", ".join(AMOUNTS)},
+    coalesce(cost_usd, 0)::DECIMAL(28, 12) AS cost_usd,
+    status = 'settled' AS is_settled, status = 'cached' AS is_cached, status = 'settled' AND purpose = 'answer' AS is_answer,
+    status = 'settled' AND purpose IN ('answer', 'vote') AS is_used, status <> 'correction' AND purpose IN ('answer', 'vote') AS is_work,
+    {_NEGATIVE} AS is_negative, coalesce(settled_at < sent_at, false) AS is_backwards, sent_at >= {_instant(tomorrow)} AS is_ahead
+FROM rows
 """
 
 
-def _summed(name: str) -> str:
-    return f"sum({name}) AS {name}"
+LINES = f"""
+WITH sums AS (
+    SELECT line, context_over, is_repeated, is_used AND is_rejected AND NOT is_repeated AS is_rejected, count(*) AS n_calls,
+        {", ".join(f"sum({name}) AS {name}" for name in (*AMOUNTS, "cost_usd"))}, {_IDLE} AS idle_usd
+    FROM fates GROUP BY ALL
+)
+SELECT sums.*, {_KEY}, {_USE} AS use
+FROM sums JOIN names USING (line)
+ORDER BY usage_date, team, skill, fingerprint, tier, model, deployment, lane, service_tier, dag_id, run_id, purpose, status, use,
+    price_ids, context_over
+"""
 
 
 def _context_over(tiers: Mapping[date, tuple[int, ...]]) -> str:
@@ -123,10 +161,8 @@ def _instant(at: datetime) -> str:
     return f"TIMESTAMPTZ '{at:%Y-%m-%d %H:%M:%S}+00'"
 
 
-FACTS = f"""
-SELECT count(*) AS n_rows, count(DISTINCT hash(call_id)) AS n_calls, count(*) FILTER ({_NEGATIVE}) AS n_negative,
-    count(*) FILTER (settled_at < sent_at) AS n_backwards, count(*) FILTER (sent_at >= ?) AS n_ahead
-FROM calls
+FACTS = """
+SELECT count(*), count(DISTINCT call), count(*) FILTER (is_negative), count(*) FILTER (is_backwards), count(*) FILTER (is_ahead) FROM calls
 """
-NEGATIVE = f"SELECT call_id FROM calls WHERE {_NEGATIVE} ORDER BY ALL LIMIT ?"
-CONFLICTING = "SELECT call_id FROM calls GROUP BY call_id HAVING count(*) > 1 ORDER BY ALL LIMIT ?"
+NEGATIVE = f"SELECT call_id FROM rows WHERE {_NEGATIVE} ORDER BY ALL LIMIT ?"
+CONFLICTING = "SELECT call_id FROM rows GROUP BY call_id HAVING count(*) > 1 ORDER BY ALL LIMIT ?"

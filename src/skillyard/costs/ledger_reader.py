@@ -107,46 +107,41 @@ class LedgerEngine:
 
     def make(self, day: date, interval: tuple[datetime, datetime] | None, sources: "Sources", tiers: dict[date, tuple[int, ...]]) -> Read:
         """Return the day; without an interval the UTC day of that date."""
-        facts = self._load(day, interval, sources)
+        facts = self._load(day, interval, sources, tiers)
         if not facts.is_sound:
             return Read(Day(day, *(schema.empty_table() for schema in (LINES, ITEMS, UNITS, DOCUMENTS))), facts)
-        self._sort_out()
-        lines = self._table(queries.lines(tiers), LINES)
+        self._execute(queries.LATER, queries.REJECTED, queries.FATES, queries.NAMES)
+        lines = self._table(queries.LINES, LINES)
         items, units = self._table(queries.ITEMS, ITEMS, day), self._table(queries.UNITS, UNITS, day)
         return Read(Day(day, lines, items, units, self._table(queries.DOCUMENTS, DOCUMENTS)), facts)
 
     def ask(self, interval: tuple[datetime, datetime], sources: "Sources", query: str, values: Sequence[object]) -> pa.Table:
         """Return what a query finds among ``work``: the calls sent in [start, end), each once and with its use."""
-        self._load(interval[0].date(), interval, sources)
-        self._sort_out()
+        self._load(interval[0].date(), interval, sources, {})
+        self._execute(queries.LATER, queries.REJECTED, queries.WORK)
         return self._duckdb.execute(query, values).to_arrow_table()
 
-    def _load(self, day: date, interval: tuple[datetime, datetime] | None, sources: "Sources") -> Facts:
+    def _load(self, day: date, interval: tuple[datetime, datetime] | None, sources: "Sources", tiers: dict[date, tuple[int, ...]]) -> Facts:
+        """Read the day's rows, and tell what is odd about them; rows that are there again as they are, are left out."""
         for name, rows in (("ledger", sources.ledger), ("nearby", sources.nearby), ("rejects", sources.rejects)):
             self._duckdb.register(name, rows)
-        return self._facts(day, interval)
-
-    def _sort_out(self) -> None:
-        for statement in (queries.LATER, queries.REJECTED, queries.WORK):
-            self._duckdb.execute(statement)
-
-    def _facts(self, day: date, interval: tuple[datetime, datetime] | None) -> Facts:
         tomorrow = datetime.combine(self._now.date() + ONE_DAY, time(), UTC)
-        self._duckdb.execute(queries.calls(day, interval, is_doubled=False))
-        n_rows, n_calls, n_negative, n_backwards, n_ahead = self._one(queries.FACTS, tomorrow)
+        n_read = 0
         conflicting: tuple[str, ...] = ()
-        n_doubled = n_rows - n_calls
-        if n_doubled:
-            self._duckdb.execute(queries.calls(day, interval, is_doubled=True))
-            n_left, n_calls, n_negative, n_backwards, n_ahead = self._one(queries.FACTS, tomorrow)
-            n_doubled = n_rows - n_left
-            conflicting = self._ids(queries.CONFLICTING) if n_left > n_calls else ()
+        for is_doubled in (False, True):
+            self._execute(queries.rows(day, interval, is_doubled=is_doubled), queries.calls(tiers, tomorrow))
+            n_rows, n_calls, n_negative, n_backwards, n_ahead = self._duckdb.execute(queries.FACTS).fetchall()[0]
+            n_read = n_read or n_rows
+            if n_rows == n_calls:
+                break
+        else:
+            conflicting = self._ids(queries.CONFLICTING)
         negative = self._ids(queries.NEGATIVE) if n_negative else ()
-        return Facts(n_calls, n_doubled, conflicting, n_negative, negative, n_backwards, n_ahead)
+        return Facts(n_calls, n_read - n_rows, conflicting, n_negative, negative, n_backwards, n_ahead)
 
-    def _one(self, query: str, *values: object) -> tuple[Any, ...]:
-        found: list[tuple[Any, ...]] = self._duckdb.execute(query, values).fetchall()
-        return found[0]
+    def _execute(self, *statements: str) -> None:
+        for statement in statements:
+            self._duckdb.execute(statement)
 
     def _ids(self, query: str) -> tuple[str, ...]:
         return tuple(row[0] for row in self._duckdb.execute(query, (SHOWN,)).fetchall())
@@ -165,7 +160,7 @@ class Sources:
     ledger: Any
     """Rows of ``llm_calls`` of every UTC day that it touches."""
     nearby: Any
-    """The same and the UTC day after: an operation may go on after midnight."""
+    """Of what comes after, up to a day: an operation may go on then."""
     rejects: Any
     """Of these days and some more."""
 
@@ -176,6 +171,7 @@ class LedgerReader:
     def __init__(self, lake: Lake, book: PriceBook, expert: str, ledger: Contents | None = None, rejects: Contents | None = None) -> None:
         self._lake, self._book, self._expert = lake, book, expert
         self._ledger, self._rejects = ledger, rejects
+        self._opened: dict[tuple[date, date], Any] = {}
         self._engine = LedgerEngine()
 
     def __enter__(self) -> Self:
@@ -193,22 +189,30 @@ class LedgerReader:
     def ask(self, start: datetime, end: datetime, query: str, values: Sequence[object] = ()) -> pa.Table:
         """Return what a query in DuckDB's SQL finds among ``work``: see ``LedgerEngine.ask``. Also where a day cannot be summed up."""
         first, last = utc_days(start, end)
-        return self._try(lambda are_sought: self._engine.ask((start, end), self._sources(first, last, are_sought), query, values))
+        return self._try(lambda are_sought: self._engine.ask((start, end), self._sources(first, last, last, are_sought), query, values))
 
     def _read(self, day: date, start: datetime | None, end: datetime | None, are_sought: bool) -> Read:
         interval = (start, end) if start and end else None
         first, last = utc_days(*interval) if interval else (day, day)
         tiers = {one: self._book.context_tiers(self._expert, one) for one in _days(first, last)}
-        return self._engine.make(day, interval, self._sources(first, last, are_sought), tiers)
+        after = last if interval else last + ONE_DAY
+        return self._engine.make(day, interval, self._sources(first, last, after, are_sought), tiers)
 
-    def _sources(self, first: date, last: date, are_sought: bool) -> Sources:
+    def _sources(self, first: date, last: date, after: date, are_sought: bool) -> Sources:
+        """Return the days from first to last, and the ledger from ``after`` to the day after them."""
         if self._ledger is None or self._rejects is None or are_sought:
             self._ledger, self._rejects = find_contents(self._lake, LLM_CALLS), find_contents(self._lake, REJECTS)
+            self._opened = {}
+        ledger, nearby = self._open(self._ledger, first, last, are_sought), self._open(self._ledger, after, last + ONE_DAY, are_sought)
         return Sources(
-            open_days(self._lake, self._ledger, first, last, LABELS, are_sought=are_sought),
-            open_days(self._lake, self._ledger, first, last + ONE_DAY, LABELS, are_sought=are_sought),
-            open_days(self._lake, self._rejects, first, last + timedelta(days=REJECT_DAYS), are_sought=are_sought),
+            ledger, nearby, open_days(self._lake, self._rejects, first, last + timedelta(days=REJECT_DAYS), are_sought=are_sought)
         )
+
+    def _open(self, ledger: Contents, first: date, last: date, are_sought: bool) -> Any:
+        """Return days of the ledger; what was opened last, as what comes after another day, is not opened again."""
+        if (first, last) not in self._opened:
+            self._opened = {(first, last): open_days(self._lake, ledger, first, last, LABELS, are_sought=are_sought)}
+        return self._opened[first, last]
 
     def _load_documents(self, are_sought: bool) -> None:
         found = find_contents(self._lake, DOCUMENTS_TABLE)

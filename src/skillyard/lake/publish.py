@@ -18,10 +18,11 @@ from skillyard.lake.parquet import ROW_HASH, encode, marks_of, stored_hash, stor
 from skillyard.lake.parts import Committed, conflict, fix_clocks
 from skillyard.lake.read import read
 from skillyard.lake.replace import mark_stale, replace_rows
+from skillyard.lake.rowhash import NO_ROWS
 from skillyard.lake.rows import by_day, conform, row_hash
 from skillyard.lake.tables import Table
 
-__all__ = ["Committed", "append", "holds_partition", "mark_stale", "partition_key", "partition_marks", "replace_partition", "replace_rows"]
+__all__ = ["Committed", "append", "mark_stale", "partition_hash", "partition_key", "partition_marks", "replace_partition", "replace_rows"]
 
 REPLACE_TRIES = 10
 FOOTERS = 8
@@ -79,16 +80,17 @@ def _recognised(lake: Lake, table: Table, day: date, rows: pa.Table, part: str, 
     return Committed(key, rows.num_rows, False)
 
 
-def replace_partition(lake: Lake, table: Table, day: date, rows: pa.Table, **marks: str) -> Committed:
+def replace_partition(lake: Lake, table: Table, day: date, rows: pa.Table, known_hash: str | None = None, **marks: str) -> Committed:
     """Make ``rows`` the whole content of a day of a recomputed table: its one object is written, replaced or removed.
 
-    ``marks`` stand in the object's footer, and are replaced with it, also where the rows are the same.
+    ``known_hash`` is that of the rows, where the caller has it. ``marks`` stand in the object's footer, and are replaced with it, also
+    where the rows are the same.
     """
     rows = conform(table, rows)
     strays = [found for found, _ in by_day(table, rows) if found != day]
     if strays:
         raise SchemaMismatch(f"rows for {table.name} of {day} have {table.partition} = {strays[0]}: a partition holds one day.")
-    key, wanted = partition_key(table, day), {ROW_HASH: row_hash(table, rows), **marks}
+    key, wanted = partition_key(table, day), {ROW_HASH: known_hash or row_hash(table, rows), **marks}
     for _ in range(REPLACE_TRIES):
         found = lake.storage.head(key)
         if found and rows.num_rows and wanted.items() <= stored_marks(lake.storage.get(key)).items():
@@ -101,13 +103,12 @@ def replace_partition(lake: Lake, table: Table, day: date, rows: pa.Table, **mar
     raise StorageError(f"{lake.storage.uri(key)} was replaced by others {REPLACE_TRIES} times while this run tried to: try again.")
 
 
-def holds_partition(lake: Lake, table: Table, day: date, rows: pa.Table) -> bool:
-    """Return whether a day of a recomputed table has these rows already."""
+def partition_hash(lake: Lake, table: Table, day: date) -> str:
+    """Return the hash of the rows that a day of a recomputed table has."""
     try:
-        found = stored_hash(lake.storage.get(partition_key(table, day)))
+        return stored_hash(lake.storage.get(partition_key(table, day)))
     except ObjectMissing:
-        return not rows
-    return found == row_hash(table, conform(table, rows))
+        return NO_ROWS
 
 
 def partition_marks(lake: Lake, table: Table) -> dict[date, dict[str, str]]:
