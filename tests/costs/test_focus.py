@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillyard.costs.focus import focus_rows, lost_prices
+from skillyard.costs.focus import OWN, focus_rows, lost_prices
 from skillyard.costs.lines import DOCUMENT_KEY, DOCUMENTS, ITEMS, LINES, UNITS, Day
 from skillyard.costs.prices import PriceBook, Usage
 from skillyard.lake.focus_table import FOCUS
@@ -248,6 +248,8 @@ def test_every_cost_is_the_ledgers_to_the_last_decimal_however_the_lines_come(li
             assert row["ListCost"] == row["BilledCost"]
     keys = rows.select(list(FOCUS.key)).to_pylist()
     assert len({tuple(key.values()) for key in keys}) == len(keys) == rows.num_rows
+    charges = {row["x_ChargeId"]: tuple(row[name] for name in OWN) for row in rows.to_pylist()}
+    assert len(set(charges.values())) == len(charges), "a charge has one id"
     assert sum(rows["x_CallCount"].to_pylist()) == sum(row["n_calls"] for row in lines)
 
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ Indices = npt.NDArray[np.int64]
 
 
 def focus_rows(day: Day, book: PriceBook) -> pa.Table:
-    """Return the day's rows of the table ``focus``, charges in the order of the key, meters in that of ``METERS``, adjustments last."""
+    """Return the day's rows of the table ``focus``: charges in one order, the meters of each in that of ``METERS``, adjustments last."""
     charges = _charges(day.lines)
     if charges.num_rows == 0:
         return FOCUS.schema.empty_table()
@@ -108,7 +109,14 @@ def _charges(lines: pa.Table) -> pa.Table:
     keys = list(OWN.values())
     summed = lines.filter(is_charged).group_by(keys, use_threads=False).aggregate([(name, "sum") for name in SUMMED])
     named = summed.rename_columns([name.removesuffix("_sum") for name in summed.column_names])
-    return named.take(pc.sort_indices(named, [(name, "ascending") for name in keys])).combine_chunks()
+    charges = named.take(pc.sort_indices(named, [(name, "ascending") for name in keys])).combine_chunks()
+    return charges.append_column("charge_id", _ids(charges.select(keys)))
+
+
+def _ids(keys: pa.Table) -> pa.Array:
+    """Return a hash of each key: the same charge has it again, whenever its day is made."""
+    texts = [column.cast(TEXT) for column in keys.columns]
+    return pa.array([sha256(key.encode()).hexdigest()[:32] for key in pc.binary_join_element_wise(*texts, "\x1f").to_pylist()], TEXT)
 
 
 def _plans(charges: pa.Table, day: date, book: PriceBook) -> tuple[list[tuple[int, Plan]], Indices]:
@@ -192,6 +200,7 @@ def _table(day: Day, charges: pa.Table, known: pa.Table, rows: pa.Table) -> pa.T
         **{name: pa.repeat(value, rows.num_rows) for name, value in _of_day(day.day).items()},
         **{name: of_plan[name] for name in known.column_names},
         **{ours: of_charge[name] for ours, name in OWN.items()},
+        "x_ChargeId": of_charge["charge_id"],
         **dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "PricingCurrencyEffectiveCost"), cost),
         "ListCost": pc.coalesce(_times(list_price, quantity), cost),
         "PricingCurrencyContractedUnitPrice": unit_price,

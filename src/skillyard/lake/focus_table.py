@@ -16,23 +16,7 @@ NONE = "always null: there is none here"
 FOCUS = Table(
     "focus",
     "The bill of a day in FOCUS 1.2: a row per charge and meter. Sums of BilledCost equal the ledger to the last decimal.",
-    (
-        "x_UsageDate",
-        "x_Team",
-        "x_Skill",
-        "x_SkillFingerprint",
-        "x_Tier",
-        "x_Model",
-        "x_Deployment",
-        "x_Lane",
-        "x_ServiceTier",
-        "x_DagId",
-        "x_DagRun",
-        "x_Purpose",
-        "x_Use",
-        "x_PriceIds",
-        "x_Meter",
-    ),
+    ("x_ChargeId", "x_Meter"),
     "x_UsageDate",
     pa.schema(
         [
@@ -94,6 +78,7 @@ FOCUS = Table(
             field("SubAccountType", TEXT, "Team; null for a correction"),
             required("Tags", TEXT, "team, skill, tier, purpose and DAG, a JSON object whose keys begin with skillyard:"),
             required("x_UsageDate", DATE, "UTC day, as in the path"),
+            required("x_ChargeId", TEXT, "the charge: a hash of all that follows up to x_PriceIds, and of the day"),
             required("x_Team", TEXT, "who pays; * for corrections"),
             required("x_Skill", TEXT, "the skill; * for corrections"),
             required("x_SkillFingerprint", TEXT, "the skill's fingerprint: its version"),
