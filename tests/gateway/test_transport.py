@@ -58,6 +58,7 @@ def fault(simulator: Simulator, name: str, is_streamed: bool = False) -> CallFai
         ("cut_before", "connection"),
         ("cut_after", "connection"),
         ("broken_body", "unreadable_reply"),
+        ("late", "timed_out"),
     ],
 )
 def test_a_fault_gets_its_kind_and_is_never_taken_for_unbilled_when_it_is_billed(

@@ -100,7 +100,7 @@ class Batch:
             return self._fail(row, None, "expired")
         self.counts["completed"] += 1
         self._count_tokens(reply)
-        if reply.fault not in ("cut_after", "broken_body"):
+        if reply.fault not in ("cut_after", "broken_body", "late"):
             response = _response(200, completion(body["model"], reply, call["request_id"]), call["request_id"])
             self.answered.append(_line(row, response, None))
         return None

@@ -67,7 +67,7 @@ class Chat:
         if body.get("stream"):
             has_usage = (body.get("stream_options") or {}).get("include_usage", False)
             return await stream(request, reply.fault, pieces(whole, has_usage), headers)
-        return after_work(request, reply.fault, web.Response(body=as_json(whole), content_type="application/json", headers=headers))
+        return await after_work(request, reply.fault, web.Response(body=as_json(whole), content_type="application/json", headers=headers))
 
 
 def _parse(raw: bytes) -> Any:

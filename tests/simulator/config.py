@@ -9,8 +9,8 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
-CONNECTION_FAULTS = ("rate_limited", "server_error", "unavailable", "hang", "cut_before", "cut_after", "broken_body")
-"""Drawn anew each time the same request comes: a retry may pass. The last two are billed, the others are not."""
+CONNECTION_FAULTS = ("rate_limited", "server_error", "unavailable", "hang", "cut_before", "cut_after", "broken_body", "late")
+"""Drawn anew each time the same request comes: a retry may pass. The last three are billed, the others are not."""
 CONTENT_FAULTS = ("not_json", "breaks_schema", "refusal", "truncated")
 """A set function of model and prompt, like the answers; billed."""
 FAULTS = CONNECTION_FAULTS + CONTENT_FAULTS

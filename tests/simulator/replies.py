@@ -42,9 +42,7 @@ async def before_work(request: web.BaseRequest, fault: str | None, headers: dict
     if fault == "cut_before":
         return _cut(request)
     if fault == "hang":
-        while is_open(request):
-            await asyncio.sleep(_POLL_S)
-        return _cut(request)
+        return await _outwait(request)
     refusal = error_of(fault)
     if refusal is None:
         return None
@@ -53,10 +51,12 @@ async def before_work(request: web.BaseRequest, fault: str | None, headers: dict
     return web.json_response(body, status=status, headers=headers | more)
 
 
-def after_work(request: web.BaseRequest, fault: str | None, response: web.Response) -> web.Response:
-    """Return the response as the fault leaves it."""
+async def after_work(request: web.BaseRequest, fault: str | None, response: web.Response) -> web.Response:
+    """Return the response as the fault leaves it; ``late`` is later than anybody waits."""
     if fault == "cut_after":
         return _cut(request)
+    if fault == "late":
+        return await _outwait(request)
     if fault == "broken_body" and isinstance(response.body, bytes):
         response.body = response.body[: len(response.body) // 2]
     return response
@@ -108,6 +108,8 @@ def pieces(whole: Mapping[str, Any], has_usage: bool) -> list[bytes]:
 
 async def stream(request: web.BaseRequest, fault: str | None, events: list[bytes], headers: dict[str, str]) -> web.StreamResponse:
     """Send the events of a stream, as many as the fault leaves: then the connection breaks, or the stream just ends."""
+    if fault == "late":
+        return await _outwait(request)
     response = web.StreamResponse(headers={"content-type": "text/event-stream", **headers})
     await response.prepare(request)
     for event in events[: len(events) // 2] if fault in ("cut_after", "broken_body") else events:
@@ -128,6 +130,13 @@ def as_json(value: Mapping[str, Any]) -> bytes:
 def is_open(request: web.BaseRequest) -> bool:
     """Say whether the client is still there."""
     return request.transport is not None and not request.transport.is_closing()
+
+
+async def _outwait(request: web.BaseRequest) -> web.Response:
+    """Say nothing until the client has given up."""
+    while is_open(request):
+        await asyncio.sleep(_POLL_S)
+    return _cut(request)
 
 
 def _cut(request: web.BaseRequest) -> web.Response:

@@ -65,7 +65,7 @@ class Server:
             raise _unknown(request)
         fault = self.provider.fault_on(operation)
         refused = await before_work(request, fault, {}, self.provider.config.retry_after_s)
-        return refused or after_work(request, fault, await self._answers[operation](request, thing_id))
+        return refused or await after_work(request, fault, await self._answers[operation](request, thing_id))
 
     async def _administer(self, request: web.BaseRequest) -> web.Response:
         provider, what = self.provider, (request.method, request.path)

@@ -29,6 +29,13 @@ def test_a_hanging_request_never_answers_and_is_not_billed(simulator: Simulator)
     assert simulator.stats()["n_in_flight"] == 0
 
 
+def test_an_answer_later_than_anybody_waits_is_billed(simulator: Simulator) -> None:
+    simulator.configure(faults={"late": 1.0})
+    (got,) = ask(simulator.url, request(), timeout_s=0.3)
+    assert got.status == 0
+    assert [line["call_id"] for line in simulator.bill()["lines"]] == ["call-0"]
+
+
 def test_a_connection_is_cut_before_the_work_unbilled_and_after_it_billed(simulator: Simulator) -> None:
     simulator.configure(rules=[{"fault": "cut_before", "contains": "Invoice 1 "}, {"fault": "cut_after", "contains": "Invoice 2 "}])
     before, after, well = ask(simulator.url, request(1), request(2), request(3))
