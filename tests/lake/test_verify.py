@@ -234,6 +234,25 @@ def test_a_bill_that_is_not_the_ledger_is_told(whole: Lake) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "day", "money"),
+    [("unit_costs", "usage_date", "cost_usd"), ("savings_daily", "usage_date", "cost_usd"), ("focus", "x_UsageDate", "EffectiveCost")],
+)
+def test_a_table_beside_the_bill_that_does_not_add_up_to_it_is_told(whole: Lake, name: str, day: str, money: str) -> None:
+    past = DAY - timedelta(days=400)
+    whole_day = to_results(LLM_CALLS, [call("c-9", usage_date=past, sent_at=datetime(past.year, past.month, past.day, tzinfo=UTC))])
+    append(whole, LLM_CALLS, whole_day, "past")
+    replace_partition(whole, COST_DAILY, past, with_column(bill("0.05"), "usage_date", pa.array([past])))
+    table, row = example(name)
+    wrong = []
+    for usd in ("0.05", "0.06"):
+        amount = pa.array([Decimal(usd)], table.schema.field(money).type)
+        rows = with_column(pa.Table.from_pylist([row], schema=table.schema), day, pa.array([past]))
+        replace_partition(whole, table, past, with_column(rows, money, amount))
+        wrong.append([(p.table, p.kind, p.key) for p in verify(whole).problems if p.key == str(past)])
+    assert wrong == [[], [(name, "wrong_bill", str(past))]]
+
+
+@pytest.mark.parametrize(
     ("changes", "table"),
     [({"n_results": 5}, "_runs"), ({"pending": {"budget": 2}}, "_runs"), ({"n_rejects": 2, "n_planned": 9}, "rejects")],
 )

@@ -1,7 +1,7 @@
 """Tables against each other, and runs against what they published: nothing vanished between them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,6 +18,13 @@ from skillyard.lake.read import scan, table_names
 from skillyard.lake.row_keys import NONE, Hashes, key_hashes
 
 TEXTS = (("pages", "n_pages"), ("chunks", "n_chunks"))
+ZERO = Decimal(0)
+_OF_BILL = {
+    "unit_costs": ("usage_date", "cost_usd"),
+    "savings_daily": ("usage_date", "cost_usd"),
+    "focus": ("x_UsageDate", "EffectiveCost"),
+}
+"""What adds up to the bill, day by day; ``savings_daily`` leaves corrections out."""
 
 
 def verify_across(lake: Lake, findings: Findings, say: Callable[[str], None]) -> None:
@@ -83,21 +90,41 @@ def _check_texts(lake: Lake, findings: Findings, table: str, documents: Hashes, 
 
 
 def _check_bill(lake: Lake, findings: Findings) -> None:
-    billed = _sums(lake, "cost_daily", None)
-    ledger = _sums(lake, "llm_calls", pc.field("cost_usd").is_valid()) if billed else {}
-    today = datetime.now(UTC).date()
-    for day, cost in sorted(billed.items()):
-        if day < today and cost != ledger.get(day, 0):
-            message = f"cost_daily says {cost} USD, the rows of llm_calls {ledger.get(day, Decimal(0))}: trigger cost_attribution."
+    """Check the bill of each day that is over against the ledger, and what else is made of the same lines against the bill."""
+    billed = _sums(lake, "cost_daily")
+    if not billed:
+        return
+    spent = _sums(lake, "llm_calls", where=pc.field("status") != "correction")
+    corrected = _sums(lake, "llm_calls", where=pc.field("status") == "correction")
+    advice = "trigger cost_attribution."
+    for day in _over(billed):
+        ledger = spent.get(day, ZERO) + corrected.get(day, ZERO)
+        if billed[day] != ledger:
+            message = f"cost_daily says {billed[day]} USD, the rows of llm_calls {ledger}: {advice}"
             findings.add("cost_daily", "wrong_bill", str(day), message)
+    for table, (partition, money) in _OF_BILL.items():
+        sums = _sums(lake, table, partition, money)
+        for day in _over({**sums, **billed}) if sums else ():
+            said = sums.get(day, ZERO) + (corrected.get(day, ZERO) if table == "savings_daily" else ZERO)
+            if said != billed.get(day, ZERO):
+                message = f"{table} says {said} USD, cost_daily {billed.get(day, ZERO)}: {advice}"
+                findings.add(table, "wrong_bill", str(day), message)
 
 
-def _sums(lake: Lake, table: str, where: pc.Expression | None) -> dict[date, Decimal]:
+def _over(days: Iterable[date]) -> list[date]:
+    """Return the days that are over: today's calls still come."""
+    today = datetime.now(UTC).date()
+    return sorted(day for day in days if day < today)
+
+
+def _sums(
+    lake: Lake, table: str, partition: str = "usage_date", money: str = "cost_usd", where: pc.Expression | None = None
+) -> dict[date, Decimal]:
     sums: dict[date, Decimal] = {}
-    for batch in scan(lake, table, ["usage_date", "cost_usd"], where):
-        grouped = pa.Table.from_batches([batch]).group_by("usage_date", use_threads=False).aggregate([("cost_usd", "sum")])
+    for batch in scan(lake, table, [partition, money], where):
+        grouped = pa.Table.from_batches([batch]).group_by(partition, use_threads=False).aggregate([(money, "sum")])
         for row in grouped.to_pylist():
-            sums[row["usage_date"]] = sums.get(row["usage_date"], Decimal(0)) + (row["cost_usd_sum"] or Decimal(0))
+            sums[row[partition]] = sums.get(row[partition], ZERO) + (row[f"{money}_sum"] or ZERO)
     return sums
 
 

@@ -61,7 +61,7 @@ class DemoReport:
     calls: dict[str, int]
     """Ledger rows by status."""
     cost_usd: Decimal
-    """What the ledger's settled calls cost."""
+    """What the ledger's calls cost, corrections included."""
     attributed_usd: Decimal
     """What ``cost_daily`` says they cost: the same once ``cost_attribution`` has run."""
     modelled: Modelled
@@ -164,7 +164,7 @@ def _results(lake: Lake, skill: str) -> list[dict[str, Any]]:
 
 
 def _cost(calls: Iterable[dict[str, Any]]) -> Decimal:
-    return sum((call["cost_usd"] for call in calls if call["status"] == "settled"), Decimal(0))
+    return sum((call["cost_usd"] for call in calls if call["cost_usd"] is not None), Decimal(0))
 
 
 def _count(values: Iterable[str]) -> dict[str, int]:
