@@ -42,7 +42,7 @@ def spiked(settings: Settings) -> Settings:
         "bound": 1.0,
     }
     replace_partition(lake, RED_FLAGS, flag["usage_date"], to_results(RED_FLAGS, [flag | {"numbers": '{"p50_s": 2}'}]))
-    publish_budgets(settings, DAY, DAY + timedelta(days=1))
+    publish_budgets(settings, [DAY], DAY + timedelta(days=1))
     return settings
 
 
@@ -75,7 +75,7 @@ def test_what_is_mended_is_gone_when_the_day_is_made_again(spiked: Settings) -> 
     keep_findings(spiked, DAY, [LOST])
     publish_anomalies(spiked, DAY)
     replace_partition(Lake(spiked.lake), COST_DAILY, DAY, cost_table([spent(DAY, "1")]))
-    publish_budgets(spiked, DAY, DAY + timedelta(days=1))
+    publish_budgets(spiked, [DAY], DAY + timedelta(days=1))
     keep_findings(spiked, DAY, [])
     assert {row["kind"] for row in publish_anomalies(spiked, DAY)} == {"latency"}
 

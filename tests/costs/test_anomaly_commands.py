@@ -23,7 +23,7 @@ def spiked(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A dollar a day, and today eighty."""
     for name, value in {"HOME": str(ROOT), "LAKE": settings.lake, "STATE": settings.state, "PROFILE": settings.profile}.items():
         monkeypatch.setenv(f"SKILLYARD_{name}", value)
-    for n in range(30):
+    for n in range(31):
         row = spent(TODAY - timedelta(days=n), "1" if n else "80")
         replace_partition(Lake(settings.lake), COST_DAILY, row["usage_date"], cost_table([row]))
     return settings
@@ -68,7 +68,7 @@ def test_the_forecast_stands_beside_the_limits(
     spiked: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     code, out, _ = call(capsys, monkeypatch, "forecast", "--team", "records")
-    assert code == 0 and "hard limit reached" in out and "1.00 (1.00 to 1.00)" in out and "weekday-median/1, 29 days" in out
+    assert code == 0 and "hard limit reached" in out and "1.00 (1.00 to 1.00)" in out and "weekday-median/1, 30 days" in out
     rows = json.loads(call(capsys, monkeypatch, "forecast", "--json")[1])
     (row,) = [row for row in rows if (row["team"], row["skill"]) == ("records", "tag-document")]
     assert Decimal(row["month_to_date_usd"]) == 80 + TODAY.day - 1 and Decimal(row["tomorrow_usd"]) == 1

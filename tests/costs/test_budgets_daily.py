@@ -75,8 +75,8 @@ def test_a_day_is_published_once_and_again_the_same(settings: Settings) -> None:
     lake = Lake(settings.lake)
     for row in ten_a_day(n_days=40):
         replace_partition(lake, COST_DAILY, row["usage_date"], cost_table([row]))
-    rows = publish_budgets(settings, DAY, DAY + timedelta(days=1))
+    publish_budgets(settings, [DAY - timedelta(days=60), DAY], DAY + timedelta(days=1))
     (stored,) = list(lake.storage.list("budget_daily/"))
-    assert read(lake, BUDGET_DAILY).num_rows == rows.num_rows
-    publish_budgets(settings, DAY, DAY + timedelta(days=1))
+    assert {(row["usage_date"], row["n_days"]) for row in read(lake, BUDGET_DAILY).to_pylist()} == {(DAY, 0), (DAY, 40)}
+    publish_budgets(settings, [DAY], DAY + timedelta(days=1))
     assert list(lake.storage.list("budget_daily/")) == [stored]

@@ -7,6 +7,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.costs.anomaly import Anomaly, Severity
@@ -14,7 +15,7 @@ from skillyard.costs.anomaly_rules import find_budgets, find_new_models, find_sp
 from skillyard.costs.anomaly_units import UNIT_DAYS, VERSION_DAYS, find_unit_jumps, find_version_jumps
 from skillyard.costs.attribution import check_range
 from skillyard.costs.oddities import Finding
-from skillyard.costs.partitions import publish_day, read_day
+from skillyard.costs.partitions import publish_day, publish_days, read_day
 from skillyard.costs.price_check import Disagreement, check_prices
 from skillyard.costs.spending import read_spending
 from skillyard.lake.cost_tables import ANOMALIES, BUDGET_DAILY, UNIT_COSTS
@@ -30,21 +31,25 @@ HARMLESS = ("clock", "duplicate_rows")
 """Findings of a ledger that change no amount."""
 
 
-def publish_anomalies(settings: Settings, day: date) -> list[dict[str, Any]]:
-    """Find what is wrong with a day, make it its partition, and return its rows.
+def publish_anomalies(settings: Settings, *days: date) -> list[dict[str, Any]]:
+    """Find what is wrong with each day, make it its partition, and return the rows of all of them.
 
-    What attribution found in the day's ledger stays as ``keep_findings`` left it: nothing else reads the ledger again.
+    What attribution found in a day's ledger stays as ``keep_findings`` left it: nothing else reads the ledger again.
     """
     lake = Lake(settings.lake)
-    of_ledger = [row for row in read_day(lake, ANOMALIES, day).to_pylist() if row["source"] == "ledger"]
-    return _publish(lake, day, [*of_ledger, *(anomaly.as_row() for anomaly in find_anomalies(settings, day))])
+    tables = {}
+    for day in days:
+        of_ledger = [row for row in read_day(lake, ANOMALIES, day).to_pylist() if row["source"] == "ledger"]
+        tables[day] = _table([*of_ledger, *(anomaly.as_row() for anomaly in find_anomalies(settings, day))])
+    publish_days(lake, ANOMALIES, tables)
+    return _shown(row for table in tables.values() for row in table.to_pylist())
 
 
 def keep_findings(settings: Settings, day: date, findings: Iterable[Finding]) -> None:
     """Make what attribution found in a day's ledger part of its partition, in place of what it found before."""
     lake = Lake(settings.lake)
     others = [row for row in read_day(lake, ANOMALIES, day).to_pylist() if row["source"] != "ledger"]
-    _publish(lake, day, [*(anomaly.as_row() for anomaly in find_ledger(findings, day)), *others])
+    publish_day(lake, ANOMALIES, day, _table([*(anomaly.as_row() for anomaly in find_ledger(findings, day)), *others]))
 
 
 def find_anomalies(settings: Settings, day: date) -> list[Anomaly]:
@@ -118,10 +123,8 @@ def find_red_flags(rows: Sequence[Mapping[str, Any]], day: date) -> list[Anomaly
     ]
 
 
-def _publish(lake: Lake, day: date, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    table = to_results(ANOMALIES, list({row["anomaly_id"]: row for row in rows}.values()))
-    publish_day(lake, ANOMALIES, day, table)
-    return _shown(table.to_pylist())
+def _table(rows: Iterable[dict[str, Any]]) -> pa.Table:
+    return to_results(ANOMALIES, list({row["anomaly_id"]: row for row in rows}.values()))
 
 
 def _severity(kind: str) -> Severity:

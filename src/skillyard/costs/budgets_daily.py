@@ -1,7 +1,7 @@
 """``budget_daily``: where the month stands at the end of a day, and where it is going, beside the limits of ``teams.yaml``."""
 
 from calendar import monthrange
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from skillyard.costs.forecast import learn
-from skillyard.costs.partitions import publish_day
+from skillyard.costs.partitions import publish_days
 from skillyard.costs.spending import ALL, TOTAL, Scope, Spending, read_spending
 from skillyard.lake.cost_tables import BUDGET_DAILY
 from skillyard.lake.lake import Lake
@@ -18,12 +18,13 @@ from skillyard.settings import Settings
 from skillyard.skills.teams import Budget, Team, load_teams
 
 
-def publish_budgets(settings: Settings, day: date, today: date) -> pa.Table:
-    """Make the partition of a day, and return it. ``today`` is the UTC day that is not over yet."""
-    lake = Lake(settings.lake)
-    rows = budget_rows(read_spending(lake, day), load_teams(settings.include / "teams.yaml"), is_over=day < today)
-    publish_day(lake, BUDGET_DAILY, day, rows)
-    return rows
+def publish_budgets(settings: Settings, days: Iterable[date], today: date) -> None:
+    """Make the partitions of some days. ``today`` is the UTC day that is not over yet; a day before anything was spent has no rows."""
+    lake, teams = Lake(settings.lake), load_teams(settings.include / "teams.yaml")
+    spent = {day: read_spending(lake, day) for day in days}
+    nothing = to_results(BUDGET_DAILY, [])
+    rows = {day: budget_rows(own, teams, is_over=day < today) if own.by_scope else nothing for day, own in spent.items()}
+    publish_days(lake, BUDGET_DAILY, rows)
 
 
 def budget_rows(spending: Spending, teams: Mapping[str, Team], *, is_over: bool = True) -> pa.Table:

@@ -56,14 +56,12 @@ def watch(settings: Settings, since: date | None, today: date, say: Say) -> int:
     """
     usual, oldest = (today - timedelta(days=n - 1) for n in (WATCHED_DAYS, MOST_WATCHED))
     first = max(min(since or usual, usual), oldest)
-    found = 0
-    for day in (first + timedelta(days=n) for n in range((today - first).days + 1)):
-        publish_budgets(settings, day, today)
-        rows = publish_anomalies(settings, day)
-        for row in rows:
-            say(f"{day} {row['severity']} {row['anomaly_id']}: {row['message']}")
-        found += len(rows)
-    return found
+    days = [first + timedelta(days=n) for n in range((today - first).days + 1)]
+    publish_budgets(settings, days, today)
+    rows = publish_anomalies(settings, *days)
+    for row in rows:
+        say(f"{row['usage_date']} {row['severity']} {row['anomaly_id']}: {row['message']}")
+    return len(rows)
 
 
 def due_message(settings: Settings, today: date) -> Message | None:

@@ -30,7 +30,7 @@ def show_anomalies(
     from skillyard.running.nightly import statuses
 
     settings, days = Settings.from_env(), days_of(first, last)
-    publish_budgets(settings, days[1], datetime.now(UTC).date())
+    publish_budgets(settings, [days[1]], datetime.now(UTC).date())
     publish_anomalies(settings, days[1])
     rows = read_anomalies(settings, *days)
     known = statuses(settings, {row["anomaly_id"] for row in rows})
