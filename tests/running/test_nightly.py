@@ -18,6 +18,7 @@ from skillyard.settings import Settings
 from tests.costs.ledger import DAY, call, ledger
 from tests.simulator import Simulator
 
+pytestmark = pytest.mark.timeout(300)
 TODAY = DAY + timedelta(days=1)
 NOW = datetime(2026, 11, 21, 2, 30, tzinfo=UTC)
 

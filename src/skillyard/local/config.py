@@ -17,6 +17,8 @@ from skillyard.settings import Settings
 
 HOST = "127.0.0.1"
 USER = "admin"
+OPTIONAL = ("SKILLYARD_ALERTS",)
+"""Variables of the plug-ins, handed on as this shell has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Site:
             "SKILLYARD_STATE": settings.state,
             "SKILLYARD_ENABLED": str(settings.enabled),
         }
+        variables |= {name: os.environ[name] for name in OPTIONAL if os.environ.get(name)}
         return cls(settings.home / ".skillyard" / "airflow", settings.home / "dags", settings.home / "plugins", variables)
 
 
