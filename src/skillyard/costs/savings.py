@@ -27,14 +27,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skillyard.costs.baseline import EXACT, line_costs
+from skillyard.costs.baseline import EXACT, METERS, line_costs
 from skillyard.costs.expert_ratio import Ratio, fitting, measured_ratios
 from skillyard.costs.lines import Day
 from skillyard.costs.prices import PLACES, PriceBook
@@ -44,27 +44,33 @@ from skillyard.lake.cost_tables import SAVINGS_DAILY
 METHOD = "expert-replay/1"
 MIN_SERVED = 20
 """Answers that the expert has to have served for its retries to be known."""
-_SUMS = ("n_served", "n_cached", "cost", "cache_saved", "live", "served_live", "served_at_expert")
+_KEY = [*SAVINGS_DAILY.key, "model"]
 _WIDE = Context(prec=100, rounding=ROUND_HALF_EVEN)
+_ZERO = Decimal(0)
 
 _Row = dict[str, Any]
+_NO_EXTRA: _Row = {"more": _ZERO, "served_more": _ZERO}
 
 
 def savings_rows(day: Day, book: PriceBook, expert: str, audits: pa.Table) -> pa.Table:
     """Return the day's rows of ``savings_daily`` in the order of their key; ``audits`` has AUDIT_COLUMNS of the days that may count."""
+    with localcontext(_WIDE):
+        rows = _rows(day, book, expert, audits)
+    return pa.Table.from_pylist(rows, schema=SAVINGS_DAILY.schema)
+
+
+def _rows(day: Day, book: PriceBook, expert: str, audits: pa.Table) -> list[_Row]:
     lines = day.lines.filter(pc.not_equal(day.lines.column("status"), "correction"))
     priced = _is_priced(book, expert, day.day)
     ratios = measured_ratios(audits, day.day, book, expert) if priced else {}
-    worked = _worked(lines, book, expert if priced else None)
     by_row: dict[tuple[Any, ...], list[_Row]] = defaultdict(list)
-    for part in worked.to_pylist():
+    for part in _worked(lines, book, expert if priced else None):
         by_row[tuple(part[name] for name in SAVINGS_DAILY.key)].append(part)
     retries = _retries(lines)
-    rows = [
+    return [
         _row(key, parts, _baseline(parts, expert, ratios, retries.get(key[2], Decimal(1))) if priced else None)
         for key, parts in sorted(by_row.items())
     ]
-    return pa.Table.from_pylist(rows, schema=SAVINGS_DAILY.schema)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,35 +125,59 @@ def _row(key: tuple[Any, ...], parts: list[_Row], baseline: _Baseline | None) ->
     }
 
 
-def _worked(lines: pa.Table, book: PriceBook, expert: str | None) -> pa.Table:
+def _worked(lines: pa.Table, book: PriceBook, expert: str | None) -> list[_Row]:
     """Return the sums that savings are made of, by row of the table and model; money at the rates of others is unrounded."""
     is_settled = pc.equal(lines.column("status"), "settled")
     is_cached = pc.equal(lines.column("status"), "cached")
     is_served = pc.and_(is_settled, pc.and_(pc.equal(lines.column("use"), "served"), pc.equal(lines.column("purpose"), "answer")))
-    cost = lines.column("cost_usd").cast(EXACT)
     is_batch = pc.and_(is_settled, pc.equal(lines.column("lane"), "batch"))
-    live = cost
-    if pc.any(is_batch).as_py():
-        live = pc.if_else(is_batch, line_costs(lines, ("usage_date", "model", "price_ids"), partial(_live_rates, book), cost), cost)
-    nothing = pa.scalar(Decimal(0), EXACT)
-    at_expert = nothing
-    if expert is not None and lines.num_rows:
-        at_expert = line_costs(lines, ("usage_date", "context_over"), partial(_expert_rates, book, expert), cost)
+    cost, saved = lines.column("cost_usd"), lines.column("saved_usd")
+    nothing = pa.scalar(Decimal(0), cost.type)
     measures = {
         "n_served": pc.if_else(is_served, lines.column("n_calls"), 0),
         "n_cached": pc.if_else(is_cached, lines.column("n_calls"), 0),
-        "cost": lines.column("cost_usd"),
-        "cache_saved": pc.if_else(is_cached, lines.column("saved_usd"), pa.scalar(Decimal(0), lines.schema.field("saved_usd").type)),
-        "live": live,
-        "served_live": pc.if_else(is_served, live, nothing),
-        "served_at_expert": pc.if_else(is_served, at_expert, nothing),
+        "cost": cost,
+        "served_cost": pc.if_else(is_served, cost, nothing),
+        "cache_saved": pc.if_else(is_cached, saved, nothing),
     }
-    keys = [*SAVINGS_DAILY.key, "model"]
-    keyed = lines.select(keys)
+    rows = _summed(lines.select(_KEY), measures)
+    extra = _batch_extra(lines.append_column("is_served", is_served).filter(is_batch), book)
+    at_expert = _at_expert(lines.filter(is_served), book, expert) if expert is not None else {}
+    for key, row in rows.items():
+        more, served_more = extra.get(key, _NO_EXTRA).values()
+        row["live"], row["served_live"] = row["cost"] + more, row["served_cost"] + served_more
+        row["served_at_expert"] = at_expert.get(key, _ZERO)
+    return [dict(zip(_KEY, key, strict=True)) | row for key, row in rows.items()]
+
+
+def _batch_extra(lines: pa.Table, book: PriceBook) -> dict[tuple[Any, ...], _Row]:
+    """Return how much more the batched calls would have cost live, and how much more those of them that served."""
+    if not lines.num_rows:
+        return {}
+    cost = lines.column("cost_usd").cast(EXACT)
+    more = pc.subtract(line_costs(lines, ("usage_date", "model", "price_ids"), partial(_live_rates, book), cost), cost).cast(EXACT)
+    return _summed(lines.select(_KEY), {"more": more, "served_more": pc.if_else(lines.column("is_served"), more, pa.scalar(_ZERO, EXACT))})
+
+
+def _at_expert(lines: pa.Table, book: PriceBook, expert: str) -> dict[tuple[Any, ...], Decimal]:
+    """Return what the lines would have cost at the expert's prices; lines that are charged alike are summed up before."""
+    alike, sums = [*_KEY, "context_over"], ["n_calls", *METERS.values()]
+    grouped = lines.group_by(alike, use_threads=False).aggregate([(name, "sum") for name in sums])
+    grouped = grouped.rename_columns([*alike, *sums])
+    if not grouped.num_rows:
+        return {}
+    costs = line_costs(
+        grouped, ("usage_date", "context_over"), partial(_expert_rates, book, expert), pa.chunked_array([pa.nulls(grouped.num_rows, EXACT)])
+    )
+    return {key: row["usd"] for key, row in _summed(grouped.select(_KEY), {"usd": costs}).items()}
+
+
+def _summed(keyed: pa.Table, measures: Mapping[str, pa.ChunkedArray]) -> dict[tuple[Any, ...], _Row]:
+    """Return the sums of the measures by the columns of the table."""
     for name, values in measures.items():
         keyed = keyed.append_column(name, values)
-    grouped = keyed.group_by(keys, use_threads=False).aggregate([(name, "sum") for name in _SUMS])
-    return grouped.rename_columns([name.removesuffix("_sum") for name in grouped.column_names])
+    grouped = keyed.group_by(_KEY, use_threads=False).aggregate([(name, "sum") for name in measures])
+    return {tuple(row[name] for name in _KEY): {name: row[f"{name}_sum"] for name in measures} for row in grouped.to_pylist()}
 
 
 def _retries(lines: pa.Table) -> dict[str, Decimal]:
