@@ -19,6 +19,8 @@ import pytest
 from sqlalchemy import update
 
 from skillyard.costs.comparison import Coverage
+from skillyard.costs.provider_bill import post_report
+from skillyard.gateway.cost_api import fetch_report
 from skillyard.gateway.reconcile import Reconciliation, reconcile
 from skillyard.gateway.state import ATTEMPTS, BUDGETS, METADATA, open_state
 from skillyard.lake.lake import Lake
@@ -128,6 +130,28 @@ def test_what_a_killed_process_left_behind_is_closed_by_the_bill(installed: Sett
     publish_run(installed, plan.run_key)
     assert finish_run(installed, plan.run_key).n_results == N
     check_books(installed, simulator, reconcile(installed, bill_of(simulator, tmp_path), WHOLE))
+
+
+@pytest.mark.timeout(300)
+def test_a_providers_report_by_day_leaves_exactly_what_the_unknown_attempts_were_billed(simulator: Simulator, tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    publish_texts(settings, mails(N))
+    simulator.configure(rules=[{"fault": "cut_after", "nth": [2, 9]}], cached_fraction=0.3)
+    run_skill(settings, plan_run(settings, PlanRequest("tag-document", "r1")), lambda _: None)
+    calls = read(Lake(settings.lake), "llm_calls").to_pylist()
+    settled = {call["call_id"] for call in calls if call["status"] == "settled"}
+    lines = simulator.bill()["lines"]
+    lost = sum((Decimal(line["amount_usd"]) for line in lines if line["call_id"] not in settled), Decimal(0))
+    days = {call["usage_date"] for call in calls}
+    env = {"OPENAI_ADMIN_KEY": "sk-admin", "OPENAI_ADMIN_BASE_URL": simulator.url}
+    report = fetch_report("openai", min(days), max(days), max(days) + timedelta(days=1), lambda _: None, env)
+    found = post_report(settings, report)
+    assert len(lines) == len(settled) + 2 == N + 2 and found.n_unknown == 2 and found.unknown_reserved_usd > lost > 0
+    assert found.missing_usd == lost and found.price_usd == found.unexplained_usd == 0
+    assert abs(found.rounding_usd) <= Decimal("1E-12") * len(lines) and found.left_usd == 0
+    total = sum((Decimal(line["amount_usd"]) for line in lines), Decimal(0))
+    assert abs(pc.sum(read(Lake(settings.lake), "cost_daily").column("cost_usd")).as_py() - total) <= Decimal("1E-12") * len(lines)
+    assert post_report(settings, report).n_corrections == 0
 
 
 def statuses(settings: Settings) -> list[str]:
