@@ -257,3 +257,11 @@ def test_without_a_price_of_the_expert_the_rest_stands() -> None:
 
 def test_a_day_without_lines_has_no_rows() -> None:
     assert rows([]) == rows([line(status="correction", use="correction", cost="-1", team="*", skill="*")]) == []
+
+
+def test_sums_of_many_digits_are_exact() -> None:
+    book = PriceBook([*prices(FAST, "0.001", "0.002"), price(EXPERT, "input", "0.01000000000003700003"), price(EXPERT, "output", "0")])
+    lines = [line("fast", "0.000000000001", input_tokens=12345678901234567), line("fast", "0.1", input_tokens=1, model=STANDARD)]
+    row = only(lines, book=book)
+    # 12345678901234568 x 0.01000000000003700003 = 123456789012802.47048971604605303704
+    assert row["baseline_usd"] == Decimal("123456789012802.470489716046")
