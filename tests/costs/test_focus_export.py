@@ -30,6 +30,8 @@ from skillyard.settings import Settings
 from tests.conftest import PROFILE, ROOT, settings_in
 from tests.costs.ledger import BOOK, DAY, call, ledger
 
+pytestmark = pytest.mark.timeout(600)
+"""Attribution and the validator import heavy packages: on a busy machine that takes minutes."""
 NEXT = DAY + timedelta(days=1)
 NOBODY = dict.fromkeys(("team", "skill", "item_id", "doc_id"), "*")
 CORRECTION = NOBODY | {"status": "correction", "purpose": "correction", "price_ids": "bill", "cost_usd": Decimal("-0.000000000001")}
@@ -178,7 +180,6 @@ needs_validator = pytest.mark.skipif(not (VALIDATOR / "installed").is_file(), re
 
 
 @needs_validator
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
 def test_the_validator_of_focus_finds_the_bill_good(lake: Lake, tmp_path: Path, suffix: str) -> None:
     export_focus(lake, DAY, NEXT, tmp_path / f"bill.{suffix}")
@@ -189,7 +190,6 @@ def test_the_validator_of_focus_finds_the_bill_good(lake: Lake, tmp_path: Path, 
 
 
 @needs_validator
-@pytest.mark.timeout(300)
 def test_the_validator_would_have_found_a_bad_bill(lake: Lake, tmp_path: Path) -> None:
     rows = read(lake, FOCUS)
     position = rows.schema.get_field_index("ChargeCategory")
