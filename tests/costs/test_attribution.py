@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from skillyard.costs.attribution import attribute, attribute_changed
+from skillyard.costs.ledger_reader import LedgerReader
 from skillyard.costs.lines import read_between, read_day
 from skillyard.costs.stamps import stored_stamps
 from skillyard.errors import ConfigError
@@ -23,6 +24,7 @@ from skillyard.lake.tables import DOCUMENTS, LLM_CALLS, REJECTS
 from skillyard.settings import Settings
 from tests.costs.ledger import BOOK, DAY, EXPERT, call, ledger, reject
 from tests.lake.rows import example
+from tests.s3_server import S3Server
 
 NEXT = DAY + timedelta(days=1)
 TABLES = ("cost_daily", "unit_costs", "savings_daily", "focus")
@@ -205,3 +207,17 @@ def test_two_utc_days_are_cut_anew_for_another_time_zone(settings: Settings, lak
     assert [row["use"] for row in before.lines.to_pylist()] == ["repeated"]
     both = sum(sum(one.lines["cost_usd"].to_pylist()) for one in (before, day))
     assert both == sum(sum(read_day(lake, one, BOOK, EXPERT).lines["cost_usd"].to_pylist()) for one in (DAY, NEXT))
+
+
+def test_a_day_is_read_on_s3_and_where_a_file_lies_that_was_just_moved(s3: S3Server) -> None:
+    lake = Lake(f"s3://{s3.bucket}/attribution")
+    publish(lake, "a", call(operation_id="op"), call())
+    publish(lake, "b", call(operation_id="op", attempt_no=2, day=NEXT))
+    with LedgerReader(lake, BOOK, EXPERT) as reader:
+        before = reader.read(NEXT).day
+        for part in ("a", "b"):
+            append(lake, LLM_CALLS, ledger([call(), call()]), f"{part}-more")
+        assert list(compact(lake, [LLM_CALLS.name], NEXT))
+        after = reader.read(DAY).day
+    assert before.lines["n_calls"].to_pylist() == [1]
+    assert {row["use"]: row["n_calls"] for row in after.lines.to_pylist()} == {"repeated": 1, "served": 5}
