@@ -246,7 +246,7 @@ def test_a_table_beside_the_bill_that_does_not_add_up_to_it_is_told(whole: Lake,
     wrong = []
     for usd in ("0.05", "0.06"):
         amount = pa.array([Decimal(usd)], table.schema.field(money).type)
-        rows = with_column(pa.Table.from_pylist([row], schema=table.schema), day, pa.array([past]))
+        rows = with_column(to_results(table, [row]), day, pa.array([past]))
         replace_partition(whole, table, past, with_column(rows, money, amount))
         wrong.append([(p.table, p.kind, p.key) for p in verify(whole).problems if p.key == str(past)])
     assert wrong == [[], [(name, "wrong_bill", str(past))]]
