@@ -5,6 +5,9 @@ BIN := .venv/bin
 INSTALL = { $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) 2> .venv/uv.log || $(BIN)/python -m pip install -qq $(1); }
 BENCHES := $(shell grep -l __main__ bench/*.py)
 
+# Hundreds of processes import the same packages: the first compiles them for the others, also where the environment says not to.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
 .PHONY: help demo up down test check format packages focus-validator bench lock clean

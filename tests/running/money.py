@@ -111,7 +111,8 @@ def spend_on(settings: Settings, simulator: Simulator, folder: Path, n_calls: in
     trial = Trial(folder, settings, simulator, random.Random(n_calls), shards_per_worker=2)
     with suppress(RunIncomplete):  # items that met too many faults are pending
         trial.go(Kills({}, ((n_live // 2, 0.0),)))
-    settings = with_batches(settings, folder)
+    (folder / "batching").mkdir()
+    settings = with_batches(settings, folder / "batching")
     publish_texts(settings, rest)
     run(settings, PlanRequest(SKILL, "by-batch", f"skill.{SKILL}", lane="batch"))
     run(settings, PlanRequest(SKILL, "again", f"skill.{SKILL}", lane="live", reprocess="all", limit=n_again))
