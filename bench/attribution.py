@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from bench.by_hand import MEASURED, make_tables
 from bench.figures import Figure, parser, report
 from bench.ledger_rows import FIRST, days, write_lake
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read, scan
 

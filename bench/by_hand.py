@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bench.ledger_rows import EXPERT, days, noon
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 
 KEY = "usage_date, team, skill, fingerprint, tier, model, deployment, lane, service_tier, dag_id, run_id, purpose, status, use, price_ids"
 METERS = {

@@ -29,7 +29,7 @@ import openai.resources  # noqa: F401  (both would be loaded by each process's f
 from sqlalchemy import select
 
 from bench.figures import Figure, parser, report
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.gateway import limits
 from skillyard.gateway.budgets import Limits
 from skillyard.gateway.complete import Gateway, ProviderUnavailable

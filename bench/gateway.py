@@ -186,7 +186,7 @@ async def run_bare(n: int, is_as_ours: bool) -> dict[str, float]:
 
 async def run_ours(n: int, state: str, folder: Path, points: list[int]) -> dict[str, Any]:
     """Ask through the gateway, and judge every answer."""
-    from skillyard.costs.prices import PriceBook
+    from skillyard.costs.prices.book import PriceBook
     from skillyard.gateway.budgets import Limits
     from skillyard.gateway.complete import Gateway
     from skillyard.gateway.request import Request

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skillyard.costs.prices import PriceBook, Usage
+from skillyard.costs.prices.book import PriceBook, Usage
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append
 from skillyard.lake.tables import AUDITS, DOCUMENTS, LLM_CALLS, REJECTS, Table

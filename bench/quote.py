@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 
 from bench.figures import Figure, parser, report
-from skillyard.costs.prices import PriceBook, Usage
+from skillyard.costs.prices.book import PriceBook, Usage
 from skillyard.profiles import Profile, load_profile
 from skillyard.running.estimate import Load, Reach, calibrate, estimate
 from skillyard.running.history import MOST_CALLS, read_history

@@ -16,7 +16,7 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from skillyard.costs.alert_text import Message
+from skillyard.costs.anomalies.alert_text import Message
 from skillyard.errors import ConfigError
 from skillyard.settings import Settings
 

@@ -3,7 +3,7 @@
 from datetime import date
 from decimal import Decimal
 
-from skillyard.costs.price import UNITS, Price
+from skillyard.costs.prices.price import UNITS, Price
 
 
 def price(

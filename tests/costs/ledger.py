@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from skillyard.costs.prices import PriceBook, Usage
+from skillyard.costs.prices.book import PriceBook, Usage
 from skillyard.lake.results import to_results
 from skillyard.lake.tables import LLM_CALLS
 from tests.conftest import PROFILE, ROOT

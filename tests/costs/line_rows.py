@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from skillyard.costs.lines import LINE_KEY, LINES, Day
-from skillyard.costs.price import UNITS, Price
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.ledger.lines import LINE_KEY, LINES, Day
+from skillyard.costs.prices.book import PriceBook
+from skillyard.costs.prices.price import UNITS, Price
 from tests.costs.ledger import DAY
 
 FAST, STANDARD, EXPERT = "acme/fast", "acme/standard", "acme/expert"

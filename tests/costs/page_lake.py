@@ -5,7 +5,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from random import Random
 from typing import Any
 
-from skillyard.costs.prices import PLACES
+from skillyard.costs.prices.book import PLACES
 from skillyard.lake.cost_tables import ANOMALIES, BUDGET_DAILY, COST_DAILY, SAVINGS_DAILY, UNIT_COSTS
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import replace_partition

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from skillyard.costs.spending import Spending, to_spending
+from skillyard.costs.budgets.spending import Spending, to_spending
 from skillyard.lake.cost_tables import COST_DAILY
 from skillyard.lake.results import to_results
 from skillyard.lake.tables import INT, MONEY

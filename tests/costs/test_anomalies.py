@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from skillyard.costs import anomaly_rules, anomaly_units, oddities
-from skillyard.costs.anomalies import find_disagreements, find_ledger, keep_findings, publish_anomalies, read_anomalies
-from skillyard.costs.budgets_daily import publish_budgets
-from skillyard.costs.oddities import Finding
-from skillyard.costs.price_check import Disagreement
+from skillyard.costs.anomalies import rules as anomaly_rules
+from skillyard.costs.anomalies import units as anomaly_units
+from skillyard.costs.anomalies.find import find_disagreements, find_ledger, keep_findings, publish_anomalies, read_anomalies
+from skillyard.costs.budgets.rows import publish_budgets
+from skillyard.costs.ledger import oddities
+from skillyard.costs.ledger.oddities import Finding
+from skillyard.costs.prices.check import Disagreement
 from skillyard.errors import ConfigError
 from skillyard.lake.cost_tables import ANOMALIES, COST_DAILY
 from skillyard.lake.lake import Lake

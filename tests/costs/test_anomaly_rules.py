@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from skillyard.costs.anomaly import Anomaly
-from skillyard.costs.anomaly_rules import find_budgets, find_new_models, find_spend, find_unknown, find_waste
-from skillyard.costs.anomaly_units import find_unit_jumps, find_version_jumps
-from skillyard.costs.spending import ALL, Amounts, Spending, to_spending
+from skillyard.costs.anomalies.anomaly import Anomaly
+from skillyard.costs.anomalies.rules import find_budgets, find_new_models, find_spend, find_unknown, find_waste
+from skillyard.costs.anomalies.units import find_unit_jumps, find_version_jumps
+from skillyard.costs.budgets.spending import ALL, Amounts, Spending, to_spending
 from tests.costs.spending_days import FIRST, days_of
 from tests.costs.spent import cost_table, spending, spent
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from skillyard.costs.attribution import attribute, attribute_changed
-from skillyard.costs.ledger_reader import LedgerReader
-from skillyard.costs.lines import read_between, read_day
+from skillyard.costs.ledger.lines import read_between, read_day
+from skillyard.costs.ledger.reader import LedgerReader
 from skillyard.costs.stamps import stored_stamps
 from skillyard.errors import ConfigError
 from skillyard.lake.compact import compact

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillyard.costs.bill import read_bill
+from skillyard.costs.reconciling.bill import read_bill
 from skillyard.errors import ConfigError
 
 LINE = {"call_id": "a", "model": "m", "amount_usd": "0.0000000375"}

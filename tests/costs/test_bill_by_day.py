@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillyard.costs.bill_by_day import Compared, compare
-from skillyard.costs.cost_reports.report import PARTS, Charge, CostReport, TokenCount
-from skillyard.costs.ledger_side import KINDS, TOKENS, Side, ledger_sides
-from skillyard.costs.prices import Usage
+from skillyard.costs.prices.book import Usage
+from skillyard.costs.reconciling.bill_by_day import Compared, compare
+from skillyard.costs.reconciling.cost_reports.report import PARTS, Charge, CostReport, TokenCount
+from skillyard.costs.reconciling.ledger_side import KINDS, TOKENS, Side, ledger_sides
 from tests.costs.ledger import BOOK, DAY, MODELS, call
 
 ZERO = Decimal(0)

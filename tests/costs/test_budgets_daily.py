@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from skillyard.costs.budgets_daily import budget_rows, publish_budgets
-from skillyard.costs.spending import TOTAL, to_spending
+from skillyard.costs.budgets.rows import budget_rows, publish_budgets
+from skillyard.costs.budgets.spending import TOTAL, to_spending
 from skillyard.lake.cost_tables import BUDGET_DAILY, COST_DAILY
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import replace_partition

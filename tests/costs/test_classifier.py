@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from skillyard.costs.classifier import CLASSIFIED, Balance, classified_folder, classifier_balance
-from skillyard.costs.prices import Usage
+from skillyard.costs.prices.book import Usage
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append
 from skillyard.lake.tables import LLM_CALLS

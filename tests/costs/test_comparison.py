@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillyard.costs.bill import BillLine
-from skillyard.costs.comparison import CLOSES, DIFFERENCES, Call, Coverage, Entry, compare
+from skillyard.costs.reconciling.bill import BillLine
+from skillyard.costs.reconciling.comparison import CLOSES, DIFFERENCES, Call, Coverage, Entry, compare
 from skillyard.errors import UnknownName
 
 DAY = date(2026, 11, 20)

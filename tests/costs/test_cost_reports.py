@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from skillyard.costs.cost_reports import CostReport, narrowed, read_report
-from skillyard.costs.cost_reports.bedrock import parse_usage_type
-from skillyard.costs.cost_reports.openai import parse_item
-from skillyard.costs.model_names import ledger_model
+from skillyard.costs.reconciling.cost_reports import CostReport, narrowed, read_report
+from skillyard.costs.reconciling.cost_reports.bedrock import parse_usage_type
+from skillyard.costs.reconciling.cost_reports.openai import parse_item
+from skillyard.costs.reconciling.model_names import ledger_model
 from skillyard.errors import ConfigError, UnknownName
 
 DAY, TODAY = date(2026, 11, 3), date(2026, 11, 10)

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 
-from skillyard.costs.drill import explain, find_calls
-from skillyard.costs.zones import load_zone
+from skillyard.costs.ledger.drill import explain, find_calls
+from skillyard.costs.ledger.zones import load_zone
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append
 from skillyard.lake.results import to_results

@@ -10,7 +10,7 @@ import yaml
 
 from skillyard.costs.compute import compute_seconds
 from skillyard.costs.endpoints import endpoint_report
-from skillyard.costs.prices import Usage
+from skillyard.costs.prices.book import Usage
 from skillyard.errors import ConfigError
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append

@@ -11,7 +11,7 @@ import pytest
 from skillyard.costs import rules
 from skillyard.costs.classifier import ENOUGH, Balance
 from skillyard.costs.flags import flag_day, read_flags
-from skillyard.costs.operations import Operation, read_operations
+from skillyard.costs.ledger.operations import Operation, read_operations
 from skillyard.costs.rules import (
     ALL_SKILLS,
     LEAST_AUDITED,

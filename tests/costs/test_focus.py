@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skillyard.costs.focus import OWN, focus_rows, lost_prices
-from skillyard.costs.lines import DOCUMENT_KEY, DOCUMENTS, ITEMS, LINES, UNITS, Day
-from skillyard.costs.prices import PriceBook, Usage
+from skillyard.costs.focus.rows import OWN, focus_rows, lost_prices
+from skillyard.costs.ledger.lines import DOCUMENT_KEY, DOCUMENTS, ITEMS, LINES, UNITS, Day
+from skillyard.costs.prices.book import PriceBook, Usage
 from skillyard.lake.focus_table import FOCUS
 from skillyard.lake.rows import conform
 from skillyard.lake.validate import check

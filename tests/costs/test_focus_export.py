@@ -18,8 +18,8 @@ import pytest
 
 from skillyard.cli import main
 from skillyard.costs.attribution import attribute
-from skillyard.costs.focus_export import export_focus
-from skillyard.costs.prices import Usage
+from skillyard.costs.focus.export import export_focus
+from skillyard.costs.prices.book import Usage
 from skillyard.errors import ConfigError
 from skillyard.lake.focus_table import FOCUS
 from skillyard.lake.lake import Lake

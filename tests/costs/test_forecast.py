@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from skillyard.costs.forecast import HISTORY_DAYS, MEAN, WEEKDAY_MEDIAN, learn
+from skillyard.costs.budgets.forecast import HISTORY_DAYS, MEAN, WEEKDAY_MEDIAN, learn
 from tests.costs.spending_days import FIRST, KINDS, days_of
 
 N_SEEDS = 60

@@ -19,13 +19,13 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from skillyard.costs.page import render_page
-from skillyard.costs.page_charts import nice_ticks
-from skillyard.costs.page_data import ZERO, Bill, Finding, PageData
-from skillyard.costs.page_html import short_usd
-from skillyard.costs.page_read import read_page
-from skillyard.costs.prices import PLACES
-from skillyard.costs.zones import load_zone
+from skillyard.costs.ledger.zones import load_zone
+from skillyard.costs.page.charts import nice_ticks
+from skillyard.costs.page.data import ZERO, Bill, Finding, PageData
+from skillyard.costs.page.html import short_usd
+from skillyard.costs.page.page import render_page
+from skillyard.costs.page.reading import read_page
+from skillyard.costs.prices.book import PLACES
 from skillyard.lake.cost_tables import ANOMALIES, BUDGET_DAILY, COST_DAILY, SAVINGS_DAILY, UNIT_COSTS
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import replace_partition
@@ -40,7 +40,7 @@ from tests.costs.page_lake import FIRST, HOSTILE, LAST, START, TURNED, fill
 MADE_AT = datetime(2026, 11, 21, 3, tzinfo=UTC)
 ACKNOWLEDGED = frozenset({"nothing"})
 with_browser = pytest.mark.skipif(BROWSER is None, reason="there is no chromium here: make packages, as root, installs it")
-CSS = files("skillyard.costs").joinpath("page.css").read_text()
+CSS = files("skillyard.costs.page").joinpath("page.css").read_text()
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from skillyard.costs.changes import batch_changes, cache_changes, cascade_changes, classifier_changes, tier_changes
 from skillyard.costs.classifier import ENOUGH, Balance
-from skillyard.costs.complexity import class_rows, describe_ttl
-from skillyard.costs.operations import Operation, read_operations
-from skillyard.costs.plan import Plan, make_plan
-from skillyard.costs.plan_text import render
-from skillyard.costs.prices import PriceBook
-from skillyard.costs.projection import Repriced, reprice, total
+from skillyard.costs.ledger.operations import Operation, read_operations
+from skillyard.costs.plan.changes import batch_changes, cache_changes, cascade_changes, classifier_changes, tier_changes
+from skillyard.costs.plan.complexity import class_rows, describe_ttl
+from skillyard.costs.plan.plan import Plan, make_plan
+from skillyard.costs.plan.projection import Repriced, reprice, total
+from skillyard.costs.plan.text import render
+from skillyard.costs.prices.book import PriceBook
 from skillyard.costs.rules import find_cheap_tier_fails
 from skillyard.errors import ConfigError
 from skillyard.lake.lake import Lake

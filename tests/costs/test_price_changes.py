@@ -12,8 +12,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from skillyard.cli import app
-from skillyard.costs.price import hash_of
-from skillyard.costs.prices import PriceBook, Usage
+from skillyard.costs.prices.book import PriceBook, Usage
+from skillyard.costs.prices.price import hash_of
 from skillyard.errors import ConfigError, SkillyardError
 from skillyard.lake.cost_tables import COST_DAILY
 from skillyard.lake.lake import Lake

@@ -6,9 +6,9 @@ from time import perf_counter
 
 import pytest
 
-from skillyard.costs.price import BATCH, STANDARD, hash_of
-from skillyard.costs.price_check import check_prices
-from skillyard.costs.prices import PriceBook, load_prices
+from skillyard.costs.prices.book import PriceBook, load_prices
+from skillyard.costs.prices.check import check_prices
+from skillyard.costs.prices.price import BATCH, STANDARD, hash_of
 from skillyard.gateway.litellm_prices import litellm_prices
 from skillyard.profiles import load_profile
 from skillyard.settings import Settings

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from skillyard.costs.price import COLUMNS, hash_of
-from skillyard.costs.price_files import read_prices, write_prices
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
+from skillyard.costs.prices.files import read_prices, write_prices
+from skillyard.costs.prices.price import COLUMNS, hash_of
 from skillyard.errors import ConfigError
 from tests.costs.books import price
 from tests.costs.test_prices import NOW, book_of

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillyard.costs.prices import CHARGED, PriceBook, Usage
+from skillyard.costs.prices.book import CHARGED, PriceBook, Usage
 from skillyard.errors import Unpriced
 from tests.costs.books import price
 from tests.costs.ledger import BOOK, MODELS, usages

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow.compute as pc
 import pytest
 
-from skillyard.costs import provider_bill
-from skillyard.costs.cost_reports.report import Charge, CostReport, TokenCount
-from skillyard.costs.provider_bill import compare_report, post_report
+from skillyard.costs.reconciling import provider_bill
+from skillyard.costs.reconciling.cost_reports.report import Charge, CostReport, TokenCount
+from skillyard.costs.reconciling.provider_bill import compare_report, post_report
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append
 from skillyard.lake.read import read

@@ -11,8 +11,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from skillyard.costs.attribution import attribute
+from skillyard.costs.ledger.zones import interval_of, load_zone
 from skillyard.costs.report import COLUMN_OF, GROUPINGS, SAVED_BY, CostReport, cost_report
-from skillyard.costs.zones import interval_of, load_zone
 from skillyard.errors import ConfigError, DayRefused, UnknownName
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append, replace_partition

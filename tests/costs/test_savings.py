@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.costs.savings import METHOD, savings_rows
 from skillyard.lake.cost_tables import SAVINGS_DAILY
 from skillyard.lake.results import to_results

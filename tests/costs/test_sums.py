@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from skillyard.costs.allocation import allocate
 from skillyard.costs.charges import cost_rows, unit_rows
 from skillyard.costs.expert_ratio import AUDIT_COLUMNS
-from skillyard.costs.focus import focus_rows
-from skillyard.costs.ledger_reader import LedgerEngine, Read, Sources
+from skillyard.costs.focus.rows import focus_rows
+from skillyard.costs.ledger.reader import LedgerEngine, Read, Sources
 from skillyard.costs.savings import savings_rows
 from skillyard.lake.tables import AUDITS, DOCUMENTS, REJECTS
 from tests.costs.ledger import BOOK, DAY, EXPERT, call, ledger, operations, reject

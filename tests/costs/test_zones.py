@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillyard.costs.zones import days_between, interval_of, load_zone, start_of, utc_days
+from skillyard.costs.ledger.zones import days_between, interval_of, load_zone, start_of, utc_days
 from skillyard.errors import ConfigError
 
 HOUR = timedelta(hours=1)

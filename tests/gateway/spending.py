@@ -12,7 +12,7 @@ from multiprocessing.process import BaseProcess
 
 from sqlalchemy import Engine
 
-from skillyard.costs.prices import load_prices
+from skillyard.costs.prices.book import load_prices
 from skillyard.gateway.budgets import Limits, balances_of, counters_of
 from skillyard.gateway.complete import BudgetExhausted, Gateway, ProviderUnavailable
 from skillyard.gateway.request import Request, upper_bound

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from skillyard.costs.prices import Cost, Usage
+from skillyard.costs.prices.book import Cost, Usage
 from skillyard.gateway import ledger
 from skillyard.gateway.budgets import Limits, balances_of, counters_of
 from skillyard.gateway.ledger import Answer, AnswerKey, Ask, Begun, Claim, Closed, Hold, Refused, Settled

@@ -18,7 +18,7 @@ import psutil
 import pytest
 from sqlalchemy import Engine, select, update
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.gateway.budgets import Limits, balances_of
 from skillyard.gateway.complete import BudgetExhausted, Completion, Gateway, ItemRefused, ProviderUnavailable
 from skillyard.gateway.request import Request, upper_bound

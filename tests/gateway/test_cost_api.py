@@ -11,11 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from skillyard.cli import app
-from skillyard.costs import provider_bill
-from skillyard.costs.bill_by_day import Compared, compare
-from skillyard.costs.cost_reports import CostReport
-from skillyard.costs.ledger_side import ledger_sides
-from skillyard.costs.prices import Usage
+from skillyard.costs.prices.book import Usage
+from skillyard.costs.reconciling import provider_bill
+from skillyard.costs.reconciling.bill_by_day import Compared, compare
+from skillyard.costs.reconciling.cost_reports import CostReport
+from skillyard.costs.reconciling.ledger_side import ledger_sides
 from skillyard.errors import ConfigError
 from skillyard.gateway.cost_api import CostApiRefused, CostApiUnavailable, fetch_report
 from skillyard.lake.lake import Lake

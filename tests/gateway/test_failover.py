@@ -19,7 +19,7 @@ import openai.resources  # noqa: F401  (litellm's first call would load both and
 import pytest
 from sqlalchemy import Engine, func, select
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.gateway import endpoints, limits
 from skillyard.gateway.budgets import Limits
 from skillyard.gateway.complete import Gateway, ProviderUnavailable

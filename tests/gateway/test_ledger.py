@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select, update
 
-from skillyard.costs.prices import Cost, Usage
+from skillyard.costs.prices.book import Cost, Usage
 from skillyard.errors import RunLocked
 from skillyard.gateway import drain, ledger
 from skillyard.gateway.budgets import Limits, balances_of, counters_of

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from skillyard.costs.prices import Usage
+from skillyard.costs.prices.book import Usage
 from skillyard.gateway import complete as complete_module
 from skillyard.gateway.complete import Completion, ProviderUnavailable
 from skillyard.gateway.files import read_row

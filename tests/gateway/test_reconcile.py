@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import Engine, delete, select
 
 from skillyard.costs.attribution import attribute
-from skillyard.costs.comparison import Coverage
-from skillyard.costs.prices import Cost, Usage
+from skillyard.costs.prices.book import Cost, Usage
+from skillyard.costs.reconciling.comparison import Coverage
 from skillyard.errors import ConfigError, UnknownName
 from skillyard.gateway import drain, ledger
 from skillyard.gateway import reconcile as module

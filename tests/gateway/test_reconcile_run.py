@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 import pytest
 from sqlalchemy import update
 
-from skillyard.costs.comparison import Coverage
-from skillyard.costs.provider_bill import post_report
+from skillyard.costs.reconciling.comparison import Coverage
+from skillyard.costs.reconciling.provider_bill import post_report
 from skillyard.gateway.cost_api import fetch_report
 from skillyard.gateway.reconcile import Reconciliation, reconcile
 from skillyard.gateway.state import ATTEMPTS, BUDGETS, METADATA, open_state

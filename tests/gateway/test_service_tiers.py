@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.errors import ConfigError
 from skillyard.gateway.complete import Completion, Gateway
 from skillyard.gateway.state import ATTEMPTS, open_state

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from skillyard.costs.price_files import read_prices
-from skillyard.costs.prices import PriceBook, Usage
+from skillyard.costs.prices.book import PriceBook, Usage
+from skillyard.costs.prices.files import read_prices
 from skillyard.gateway.files import read_lines, read_row
 from skillyard.gateway.transport import CallFailed, Reply, close_clients, send
 from skillyard.gateway.usage import count_images, read_usage

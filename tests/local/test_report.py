@@ -11,7 +11,7 @@ import yaml
 
 from skillyard.costs.attribution import attribute
 from skillyard.costs.modelled import modelled_cost
-from skillyard.costs.prices import Usage
+from skillyard.costs.prices.book import Usage
 from skillyard.errors import ConfigError
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append, replace_rows

@@ -11,8 +11,8 @@ from email.message import Message as Mail
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from skillyard.costs.anomalies import find_ledger
-from skillyard.costs.oddities import Finding
+from skillyard.costs.anomalies.find import find_ledger
+from skillyard.costs.ledger.oddities import Finding
 from skillyard.errors import ConfigError
 from skillyard.lake.cost_tables import ANOMALIES
 from skillyard.lake.lake import Lake

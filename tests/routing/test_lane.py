@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.profiles import Deployment
 from skillyard.routing.lane import BATCH_WINDOW, LANES, Queue, choose_lane, find_offer, live_margin, live_time
 from tests.costs.books import price

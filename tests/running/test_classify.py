@@ -14,7 +14,7 @@ import pytest
 
 from skillyard.costs.attribution import attribute
 from skillyard.costs.classifier import CLASSIFIED, classified_folder, classifier_balance
-from skillyard.costs.prices import load_prices
+from skillyard.costs.prices.book import load_prices
 from skillyard.costs.report import cost_report
 from skillyard.lake.lake import Lake
 from skillyard.lake.publish import append

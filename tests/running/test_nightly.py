@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from skillyard.costs.anomalies import read_anomalies
+from skillyard.costs.anomalies.find import read_anomalies
 from skillyard.costs.attribution import check_reports
 from skillyard.errors import ConfigError, DayRefused
 from skillyard.lake.cost_tables import BUDGET_DAILY, COST_DAILY

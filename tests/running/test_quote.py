@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from bench.quote import PROCESSES, World, simulate_all
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.errors import ConfigError
 from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake

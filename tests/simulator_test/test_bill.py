@@ -4,7 +4,7 @@ import json
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
-from skillyard.costs.prices import PriceBook, Usage
+from skillyard.costs.prices.book import PriceBook, Usage
 from tests.conftest import PROFILE, ROOT
 from tests.simulator import Simulator
 from tests.simulator.bill import load_prices

@@ -34,7 +34,7 @@ def list_prices(
     as_json: AsJson = False,
 ) -> None:
     """List the prices of a day with where they come from, in USD per unit."""
-    from skillyard.costs.prices import load_prices
+    from skillyard.costs.prices.book import load_prices
 
     if is_all and on:
         raise ConfigError("--all is for every day: leave out --on, or leave out --all.")
@@ -52,7 +52,7 @@ def check(on: OnDay = None, as_json: AsJson = False) -> None:
 
     Either may be wrong: look a difference up at the provider, then add the price, or leave it. Only genai-prices has prices by date.
     """
-    from skillyard.costs.price_check import check_prices
+    from skillyard.costs.prices.check import check_prices
 
     found = check_prices(Settings.from_env(), _day(on))
     n_differing = sum(one.differs for one in found)
@@ -85,7 +85,7 @@ def add(
     What calls cost stays in the ledger as it is, also with --back-dated: then the days to attribute again are named, whose
     baselines and savings the new price changes.
     """
-    from skillyard.costs.price_changes import NewPrice, apply, attributed_days, plan_price
+    from skillyard.costs.prices.changes import NewPrice, apply, attributed_days, plan_price
 
     settings, today = Settings.from_env(), _day(None)
     first = valid_from.date() if valid_from else date.fromordinal(today.toordinal() + 1)
@@ -111,7 +111,7 @@ def seed(
     as_json: AsJson = False,
 ) -> None:
     """Take up all prices that litellm's map, as installed, has for models: every service tier and context tier."""
-    from skillyard.costs.price_changes import apply, plan_seed
+    from skillyard.costs.prices.changes import apply, plan_seed
 
     settings, changes = Settings.from_env(), []
     for model in dict.fromkeys(models):

@@ -13,12 +13,13 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skillyard.costs import charges, focus, savings
+from skillyard.costs import charges, savings
 from skillyard.costs.expert_ratio import AUDIT_COLUMNS, AUDIT_WINDOW
-from skillyard.costs.ledger_reader import LedgerReader
-from skillyard.costs.lines import Day
-from skillyard.costs.oddities import Finding, refusals, remarks
-from skillyard.costs.prices import PriceBook, load_prices
+from skillyard.costs.focus import rows as focus
+from skillyard.costs.ledger.lines import Day
+from skillyard.costs.ledger.oddities import Finding, refusals, remarks
+from skillyard.costs.ledger.reader import LedgerReader
+from skillyard.costs.prices.book import PriceBook, load_prices
 from skillyard.costs.stamps import Listing, Stamp, stored_stamps
 from skillyard.errors import ConfigError, DayRefused, ValidationFailed
 from skillyard.lake.cost_tables import COST_DAILY, SAVINGS_DAILY, UNIT_COSTS

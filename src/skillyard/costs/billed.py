@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 
 from skillyard.costs.charges import cost_rows
 from skillyard.costs.expert_ratio import AUDIT_COLUMNS, AUDIT_WINDOW
-from skillyard.costs.ledger_reader import LedgerReader
-from skillyard.costs.lines import Day
-from skillyard.costs.oddities import refusals
-from skillyard.costs.prices import load_prices
+from skillyard.costs.ledger.lines import Day
+from skillyard.costs.ledger.oddities import refusals
+from skillyard.costs.ledger.reader import LedgerReader
+from skillyard.costs.ledger.zones import days_between, interval_of, start_of
+from skillyard.costs.prices.book import load_prices
 from skillyard.costs.savings import savings_rows
-from skillyard.costs.zones import days_between, interval_of, start_of
 from skillyard.errors import DayRefused
 from skillyard.lake.cost_tables import COST_DAILY, SAVINGS_DAILY
 from skillyard.lake.lake import Lake

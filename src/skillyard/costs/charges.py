@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.costs.allocation import allocate
-from skillyard.costs.lines import Day
+from skillyard.costs.ledger.lines import Day
 from skillyard.lake.cost_tables import COST_DAILY, UNIT_COSTS
 from skillyard.lake.tables import INT, MONEY
 

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.errors import Unpriced
 
 AUDIT_COLUMNS = ("audit_id", "skill", "item_id", "tier", "model", "weight", "cost_usd", "audited_on")

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from skillyard.costs.attribution import check_range
 from skillyard.costs.classifier import classifier_balance
-from skillyard.costs.operations import Operation, read_operations
+from skillyard.costs.ledger.operations import Operation, read_operations
 from skillyard.costs.rules import (
     Flag,
     by_skill,

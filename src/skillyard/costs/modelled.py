@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.costs.baseline import METERS, cost_at
-from skillyard.costs.prices import PROMPT, PriceBook, load_prices
+from skillyard.costs.prices.book import PROMPT, PriceBook, load_prices
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
 from skillyard.lake.rows import by_day

@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 
 from skillyard.costs.attribution import check_range
 from skillyard.costs.billed import read_billed
-from skillyard.costs.drill import LEDGER_COLUMN, sums_by
 from skillyard.costs.flags import find_flags, newest_quality
+from skillyard.costs.ledger.drill import LEDGER_COLUMN, sums_by
+from skillyard.costs.ledger.zones import interval_of, load_zone, utc_days
 from skillyard.costs.rules import ALL_SKILLS
-from skillyard.costs.zones import interval_of, load_zone, utc_days
 from skillyard.errors import UnknownName
 from skillyard.lake.lake import Lake
 from skillyard.settings import Settings

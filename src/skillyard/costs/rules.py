@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from skillyard.costs.classifier import Balance
-from skillyard.costs.operations import Operation
+from skillyard.costs.ledger.operations import Operation
 from skillyard.routing.bounds import ALPHA
 from skillyard.routing.decide import HARD
 from skillyard.tiers import TIERS

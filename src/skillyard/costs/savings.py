@@ -36,8 +36,8 @@ import pyarrow.compute as pc
 
 from skillyard.costs.baseline import EXACT, METERS, line_costs
 from skillyard.costs.expert_ratio import Ratio, fitting, measured_ratios
-from skillyard.costs.lines import Day
-from skillyard.costs.prices import PLACES, PriceBook
+from skillyard.costs.ledger.lines import Day
+from skillyard.costs.prices.book import PLACES, PriceBook
 from skillyard.errors import Unpriced
 from skillyard.lake.cost_tables import SAVINGS_DAILY
 

@@ -13,9 +13,9 @@ from datetime import date, timedelta
 from hashlib import sha256
 
 from skillyard.costs.expert_ratio import AUDIT_WINDOW
-from skillyard.costs.ledger_reader import ONE_DAY, REJECT_DAYS
-from skillyard.costs.prices import PriceBook
-from skillyard.costs.zones import days_between
+from skillyard.costs.ledger.reader import ONE_DAY, REJECT_DAYS
+from skillyard.costs.ledger.zones import days_between
+from skillyard.costs.prices.book import PriceBook
 from skillyard.lake.contents import Contents, find_contents
 from skillyard.lake.cost_tables import COST_DAILY
 from skillyard.lake.lake import Lake

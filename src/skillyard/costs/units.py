@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from skillyard.costs.attribution import check_range
-from skillyard.costs.prices import PLACES
+from skillyard.costs.prices.book import PLACES
 from skillyard.errors import UnknownName
 from skillyard.lake.cost_tables import UNIT_COSTS
 from skillyard.lake.lake import Lake

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from sqlalchemy import Engine, select
 
-from skillyard.costs.prices import PriceBook, load_prices
+from skillyard.costs.prices.book import PriceBook, load_prices
 from skillyard.errors import ConfigError, UnknownName
 from skillyard.gateway import ledger
 from skillyard.gateway.complete import BudgetExhausted, Gateway, ItemRefused, ProviderUnavailable, WaitingForBatch

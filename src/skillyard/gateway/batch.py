@@ -19,7 +19,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, RowMapping, insert, select
 
-from skillyard.costs.prices import BATCH, PriceBook, Usage
+from skillyard.costs.prices.book import BATCH, PriceBook, Usage
 from skillyard.errors import UnknownName
 from skillyard.gateway import files, ledger
 from skillyard.gateway.batch_rows import Batch, change_batch

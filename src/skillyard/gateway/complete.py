@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from skillyard.costs.compute import idle_seconds
-from skillyard.costs.prices import Cost, PriceBook, Usage
+from skillyard.costs.prices.book import Cost, PriceBook, Usage
 from skillyard.errors import ConfigError, SkillyardError, Transient, Unpriced
 from skillyard.gateway import ledger
 from skillyard.gateway.budgets import Limit, Limits

@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx
 
-from skillyard.costs.cost_reports import CostReport, anthropic, openai
-from skillyard.costs.cost_reports.files import Page
+from skillyard.costs.reconciling.cost_reports import CostReport, anthropic, openai
+from skillyard.costs.reconciling.cost_reports.files import Page
 from skillyard.errors import ConfigError, SkillyardError, Terminal, Transient
 
 TIMEOUT_S = 60.0

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, update
 
-from skillyard.costs.prices import Cost, Usage
+from skillyard.costs.prices.book import Cost, Usage
 from skillyard.gateway.budgets import Limit, Limits, counters_of, lock_balances, move, note_alerts, refused_by, soft_reached
 from skillyard.gateway.dialect import insert_missing, take, upsert
 from skillyard.gateway.owner import is_gone, own_name

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from skillyard.costs.price import BATCH, STANDARD, Listed
+from skillyard.costs.prices.price import BATCH, STANDARD, Listed
 
 FILE = "model_prices_and_context_window_backup.json"
 METERS = {

@@ -22,11 +22,11 @@ import pyarrow.compute as pc
 from sqlalchemy import ColumnElement, Engine, bindparam, select, update
 
 from skillyard.costs.attribution import attribute, check_range
-from skillyard.costs.bill import METERS, BillLine, read_bill
-from skillyard.costs.comparison import CLOSES, DIFFERENCES, Call, Coverage, Entry, compare
-from skillyard.costs.corrections import CORRECTION, correction
-from skillyard.costs.model_names import ledger_model
-from skillyard.costs.prices import PLACES
+from skillyard.costs.prices.book import PLACES
+from skillyard.costs.reconciling.bill import METERS, BillLine, read_bill
+from skillyard.costs.reconciling.comparison import CLOSES, DIFFERENCES, Call, Coverage, Entry, compare
+from skillyard.costs.reconciling.corrections import CORRECTION, correction
+from skillyard.costs.reconciling.model_names import ledger_model
 from skillyard.errors import ConfigError
 from skillyard.gateway.budgets import counters_of, lock_balances, move
 from skillyard.gateway.state import ATTEMPTS, open_state, reading

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 from skillyard.costs.compute import compute_seconds
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.gateway.ledger import AnswerKey
 from skillyard.gateway.owner import own_name
 from skillyard.profiles import Deployment, voter_pool

@@ -16,7 +16,7 @@ import httpx
 import litellm
 import openai
 
-from skillyard.costs.prices import Usage
+from skillyard.costs.prices.book import Usage
 from skillyard.errors import SkillyardError
 from skillyard.gateway import embedded
 from skillyard.gateway.usage import count_images, read_service_tier, read_usage

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from skillyard.costs.prices import Usage
+from skillyard.costs.prices.book import Usage
 
 Counts = Mapping[str, Any]
 MINUTES, HOUR = "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from skillyard.costs.prices import BATCH, PriceBook, Usage
+from skillyard.costs.prices.book import BATCH, PriceBook, Usage
 from skillyard.errors import Unpriced
 from skillyard.profiles import Deployment
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from skillyard.costs.prices import PriceBook, load_prices
+from skillyard.costs.prices.book import PriceBook, load_prices
 from skillyard.errors import RunIncomplete
 from skillyard.gateway import ledger
 from skillyard.lake.lake import Lake

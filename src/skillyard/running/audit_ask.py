@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.gateway.budgets import Limits
 from skillyard.gateway.complete import BudgetExhausted, Gateway, ProviderUnavailable, WaitingForBatch
 from skillyard.profiles import Profile

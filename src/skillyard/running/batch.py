@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-from skillyard.costs.prices import PriceBook, load_prices
+from skillyard.costs.prices.book import PriceBook, load_prices
 from skillyard.gateway import batch as gateway
 from skillyard.gateway.batch_rows import Batch, find_batch
 from skillyard.gateway.files import BatchRefused

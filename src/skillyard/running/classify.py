@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from skillyard.costs.classifier import CLASSIFIED, classified_folder, classifier_balance
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.gateway.complete import BudgetExhausted, Gateway, ItemRefused, ProviderUnavailable, WaitingForBatch
 from skillyard.gateway.request import Request, upper_bound
 from skillyard.profiles import Profile

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.lake.lake import Lake
 from skillyard.profiles import Profile
 from skillyard.routing.decide import Decision, Traits, choose_tier

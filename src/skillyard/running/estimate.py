@@ -24,7 +24,7 @@ from datetime import datetime
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from skillyard.costs.prices import PROMPT, PriceBook
+from skillyard.costs.prices.book import PROMPT, PriceBook
 from skillyard.gateway.complete import ATTEMPTS_PER_REQUEST
 from skillyard.gateway.request import compute_s
 from skillyard.profiles import Deployment, Profile

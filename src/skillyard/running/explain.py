@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from skillyard.costs.prices import PriceBook, load_prices
+from skillyard.costs.prices.book import PriceBook, load_prices
 from skillyard.documents import Rejected, parse_document
 from skillyard.errors import ConfigError, UnknownName
 from skillyard.lake.lake import Lake

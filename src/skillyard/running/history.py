@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skillyard.costs.prices import METERS, PriceBook, usage_of
+from skillyard.costs.prices.book import METERS, PriceBook, usage_of
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import scan
 from skillyard.lake.tables import LLM_CALLS

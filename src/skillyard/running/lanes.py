@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.errors import ConfigError, UnknownName
 from skillyard.gateway.batch_rows import Batch, open_batches, waiting_items
 from skillyard.lake.lake import Lake

@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from skillyard.costs.alert_text import Message, write_message
-from skillyard.costs.anomalies import keep_findings, publish_anomalies, read_anomalies
+from skillyard.costs.anomalies.alert_text import Message, write_message
+from skillyard.costs.anomalies.find import keep_findings, publish_anomalies, read_anomalies
 from skillyard.costs.attribution import DayReport, attribute, attribute_changed
-from skillyard.costs.budgets_daily import publish_budgets
-from skillyard.costs.zones import load_zone
+from skillyard.costs.budgets.rows import publish_budgets
+from skillyard.costs.ledger.zones import load_zone
 from skillyard.errors import ConfigError
 from skillyard.gateway import alerts
 from skillyard.gateway.state import open_state
@@ -113,8 +113,8 @@ def write_month(settings: Settings, today: date) -> str:
 
 def render_days(settings: Settings, first: date, last: date, zone: ZoneInfo) -> str:
     """Return the report page of a zone's days, without the anomalies that somebody has acknowledged."""
-    from skillyard.costs.page import render_page
-    from skillyard.costs.page_read import read_page
+    from skillyard.costs.page.page import render_page
+    from skillyard.costs.page.reading import read_page
 
     known = statuses(settings, {row["anomaly_id"] for row in read_anomalies(settings, first, last)})
     done = frozenset(anomaly_id for anomaly_id, status in known.items() if status.acknowledged_at)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from skillyard.costs.prices import load_prices
+from skillyard.costs.prices.book import load_prices
 from skillyard.errors import ConfigError, UnknownName
 from skillyard.gateway.state import open_state
 from skillyard.lake.iceberg import follow

@@ -8,7 +8,7 @@ from math import ceil
 
 from sqlalchemy import Engine, exists, or_, select
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.errors import ConfigError
 from skillyard.gateway.budgets import Limit, balances_of, soft_reached
 from skillyard.gateway.complete import ATTEMPTS_PER_REQUEST

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from skillyard.costs.prices import load_prices
+from skillyard.costs.prices.book import load_prices
 from skillyard.gateway.batch_rows import adopt
 from skillyard.gateway.budgets import Limit, balances_of, soft_reached
 from skillyard.gateway.state import reading

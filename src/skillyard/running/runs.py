@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from skillyard.costs.prices import PriceBook
+from skillyard.costs.prices.book import PriceBook
 from skillyard.errors import Unpriced
 from skillyard.gateway.budgets import Limits
 from skillyard.gateway.owner import own_name

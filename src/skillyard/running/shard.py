@@ -14,7 +14,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 
-from skillyard.costs.prices import PriceBook, load_prices
+from skillyard.costs.prices.book import PriceBook, load_prices
 from skillyard.gateway.budgets import Limits
 from skillyard.gateway.complete import Gateway
 from skillyard.lake.lake import Lake

@@ -25,8 +25,8 @@ def show_anomalies(
 
     Looks at the nightly tables: attribute first, or let the DAG cost_attribution do both. docs/operations.md says what the words mean.
     """
-    from skillyard.costs.anomalies import publish_anomalies, read_anomalies
-    from skillyard.costs.budgets_daily import publish_budgets
+    from skillyard.costs.anomalies.find import publish_anomalies, read_anomalies
+    from skillyard.costs.budgets.rows import publish_budgets
     from skillyard.running.nightly import statuses
 
     settings, days = Settings.from_env(), days_of(first, last)

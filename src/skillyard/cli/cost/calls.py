@@ -38,10 +38,10 @@ def show_calls(
     (its item ended as a reject), shared (routing, audit, judge, eval), correction, or none (it was not settled). With --explain, and in
     JSON, each meter's amount x the price whose id stands on the row; their sum, rounded once to 12 places, is the call's cost.
     """
-    from skillyard.costs.drill import explain as explained
-    from skillyard.costs.drill import find_calls
-    from skillyard.costs.prices import load_prices
-    from skillyard.costs.zones import load_zone
+    from skillyard.costs.ledger.drill import explain as explained
+    from skillyard.costs.ledger.drill import find_calls
+    from skillyard.costs.ledger.zones import load_zone
+    from skillyard.costs.prices.book import load_prices
 
     settings = Settings.from_env()
     zone = load_zone(tz or settings.timezone)

@@ -24,7 +24,7 @@ def export_bill(
     2026-01-31T00:00:00Z.
     """
     from skillyard.costs.attribution import attribute_changed, check_range, check_reports
-    from skillyard.costs.focus_export import export_focus
+    from skillyard.costs.focus.export import export_focus
     from skillyard.lake.export import check_export
     from skillyard.lake.lake import Lake
 

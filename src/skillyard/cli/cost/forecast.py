@@ -23,8 +23,8 @@ def forecast_cost(
     Made of what cost_daily says was charged up to the day; a day that is not over counts as forecast. The method is named with each row;
     with fewer than four weeks behind it, it is the mean and its interval is wide.
     """
-    from skillyard.costs.budgets_daily import budget_rows
-    from skillyard.costs.spending import read_spending
+    from skillyard.costs.budgets.rows import budget_rows
+    from skillyard.costs.budgets.spending import read_spending
     from skillyard.lake.lake import Lake
     from skillyard.skills.teams import find_team, load_teams
 

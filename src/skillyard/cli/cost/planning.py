@@ -39,8 +39,8 @@ def plan_cost(
     Per class of complexity: share, tiers, latency, cost and cache; what a month costs and would cost otherwise, with intervals; the quality
     kept; red flags; what to change, in order of money saved; and what is not known yet, with the command that would tell.
     """
-    from skillyard.costs.plan import make_plan
-    from skillyard.costs.plan_text import render
+    from skillyard.costs.plan.plan import make_plan
+    from skillyard.costs.plan.text import render
 
     plan = make_plan(Settings.from_env(), days_of(None, last)[1])
     if out is not None:

@@ -15,8 +15,8 @@ from skillyard.errors import ConfigError
 from skillyard.settings import Settings
 
 if TYPE_CHECKING:
-    from skillyard.costs.cost_reports import CostReport
-    from skillyard.costs.provider_bill import ReportComparison
+    from skillyard.costs.reconciling.cost_reports import CostReport
+    from skillyard.costs.reconciling.provider_bill import ReportComparison
 
 API = "api"
 _COLUMNS = (
@@ -87,7 +87,7 @@ def reconcile_bill(
 def _by_request(
     bill: Path, first: datetime | None, last: datetime | None, deployment: list[str] | None, post: bool, dry_run: bool, as_json: bool
 ) -> None:
-    from skillyard.costs.comparison import Coverage
+    from skillyard.costs.reconciling.comparison import Coverage
     from skillyard.gateway.reconcile import reconcile
 
     if (first is None) != (last is None) or (deployment and first is None):
@@ -113,7 +113,7 @@ def _by_day(
     yes: bool,
     as_json: bool,
 ) -> None:
-    from skillyard.costs.provider_bill import compare_report, post_report
+    from skillyard.costs.reconciling.provider_bill import compare_report, post_report
 
     settings = Settings.from_env()
     report = _read(provider, bill, first, last, projects)
@@ -134,7 +134,7 @@ def _by_day(
 
 
 def _read(provider: str, bill: list[str], first: datetime | None, last: datetime | None, projects: list[str]) -> "CostReport":
-    from skillyard.costs.cost_reports import narrowed, read_report
+    from skillyard.costs.reconciling.cost_reports import narrowed, read_report
 
     today = datetime.now(UTC).date()
     if bill == [API]:

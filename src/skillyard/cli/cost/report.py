@@ -37,9 +37,9 @@ def report_cost(
     Drill down: skillyard cost calls.
     """
     from skillyard.costs.attribution import attribute, check_range
-    from skillyard.costs.page_read import first_before
+    from skillyard.costs.ledger.zones import interval_of, load_zone, utc_days
+    from skillyard.costs.page.reading import first_before
     from skillyard.costs.report import cost_report
-    from skillyard.costs.zones import interval_of, load_zone, utc_days
 
     settings = Settings.from_env()
     zone = load_zone(tz or settings.timezone)

@@ -1,0 +1,1 @@
+"""Where the month stands and where it is going."""

@@ -1,0 +1,1 @@
+"""The bill in FOCUS, the FinOps Open Cost and Usage Specification."""

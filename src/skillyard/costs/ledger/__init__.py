@@ -1,0 +1,1 @@
+"""The ledger summed up: days as lines, operations, single calls."""

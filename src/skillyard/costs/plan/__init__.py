@@ -1,0 +1,1 @@
+"""The scaling plan: what a month costs, and what to change."""

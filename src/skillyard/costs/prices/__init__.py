@@ -1,0 +1,1 @@
+"""The price book: what everything costs, from when until when."""

@@ -1,0 +1,1 @@
+"""Providers' bills and cost reports beside the ledger."""
