@@ -29,7 +29,7 @@ from skillyard.lake.publish import partition_hash, replace_partition
 from skillyard.lake.read import read
 from skillyard.lake.rows import row_hash
 from skillyard.lake.tables import AUDITS, Table
-from skillyard.lake.validate import Validation
+from skillyard.lake.validate import Validation, import_ahead
 from skillyard.profiles import load_profile
 from skillyard.settings import Settings
 
@@ -143,6 +143,7 @@ class _Nightly:
         """Make the days, publish them a few at a time, and return what came of each."""
         if not days:
             return []
+        import_ahead()
         reports: list[DayReport] = []
         held: list[_Made] = []
         for made in self._made(days, accept_loss):

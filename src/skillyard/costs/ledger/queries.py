@@ -47,9 +47,9 @@ SELECT hash(doc_id) AS document, arg_max(n_pages, ingested_at) AS n_pages FROM d
 """
 NAMES = f"""
 CREATE OR REPLACE TEMP TABLE names AS
-SELECT hash({_KEY}) AS line, {", ".join(f"any_value({name}) AS {name}" for name in _KEY.split(", "))},
-    hash({_OF_BILL}) AS of_bill, hash({_OF_UNIT}) AS of_unit, hash({_OF_CHARGE}) AS of_charge
-FROM rows GROUP BY ALL
+SELECT *, hash({_OF_BILL}) AS of_bill, hash({_OF_UNIT}) AS of_unit, hash({_OF_CHARGE}) AS of_charge FROM (
+    SELECT hash({_KEY}) AS line, {", ".join(f"any_value({name}) AS {name}" for name in _KEY.split(", "))} FROM rows GROUP BY line
+)
 """
 FATES = """
 CREATE OR REPLACE TEMP VIEW fates AS
@@ -73,14 +73,14 @@ SELECT * EXCLUDE (is_rejected, is_repeated), {_USE} AS use FROM (
 """For queries of their own: the rows that count, each with its use."""
 ITEMS = f"""
 SELECT {_OF_BILL}, n_items
-FROM (SELECT of_bill, count(*) AS n_items FROM (SELECT DISTINCT of_bill, item FROM calls) GROUP BY ALL)
+FROM (SELECT of_bill, count(*) AS n_items FROM (SELECT DISTINCT of_bill, item FROM calls JOIN names USING (line)) GROUP BY ALL)
 JOIN (SELECT of_bill, {_OF_BILL} FROM names GROUP BY ALL) USING (of_bill) ORDER BY ALL
 """
 UNITS = f"""
 WITH answered AS (
     SELECT of_unit, item, document,
         bool_or(NOT is_rejected AND ((is_used AND NOT is_repeated) OR is_cached)) AS is_result, bool_or(is_rejected) AS is_reject
-    FROM fates WHERE is_work GROUP BY ALL
+    FROM fates JOIN names USING (line) WHERE is_work GROUP BY ALL
 ), items AS (
     SELECT of_unit, item, bool_or(is_result) AS is_result, bool_or(is_reject) AS is_reject FROM answered GROUP BY ALL
 ), of_documents AS (
@@ -95,7 +95,7 @@ FROM of_documents JOIN of_items USING (of_unit) JOIN (SELECT of_unit, {_OF_UNIT}
 """
 DOCUMENTS = f"""
 SELECT {_OF_CHARGE}, n_documents
-FROM (SELECT of_charge, count(*) AS n_documents FROM (SELECT DISTINCT of_charge, document FROM calls WHERE is_settled) GROUP BY ALL)
+FROM (SELECT of_charge, count(*) AS n_documents FROM (SELECT DISTINCT of_charge, document FROM calls JOIN names USING (line) WHERE is_settled) GROUP BY ALL)
 JOIN (SELECT of_charge, {_OF_CHARGE} FROM names GROUP BY ALL) USING (of_charge) ORDER BY ALL
 """
 MACROS = """
@@ -122,8 +122,7 @@ def calls(tiers: Mapping[date, tuple[int, ...]], tomorrow: datetime) -> str:
     """Return what makes ``calls``: the one pass over the rows; ``tiers`` are the expert's context tiers of each UTC day."""
     return f"""
 CREATE OR REPLACE TEMP TABLE calls AS
-SELECT hash({_KEY}) AS line, hash({_OF_BILL}) AS of_bill, hash({_OF_UNIT}) AS of_unit, hash({_OF_CHARGE}) AS of_charge,
-    hash(call_id) AS call, hash(operation_id) AS operation, hash(run_id, skill, hash(item_id)) AS ending, hash(item_id) AS item,
+SELECT hash({_KEY}) AS line, hash(call_id) AS call, hash(operation_id) AS operation, hash(run_id, skill, hash(item_id)) AS ending, hash(item_id) AS item,
     hash(doc_id) AS document, attempt_no, {_context_over(tiers)}::BIGINT AS context_over, {", ".join(AMOUNTS)},
     coalesce(cost_usd, 0)::DECIMAL(28, 12) AS cost_usd,
     status = 'settled' AS is_settled, status = 'cached' AS is_cached, status = 'settled' AND purpose = 'answer' AS is_answer,
