@@ -58,21 +58,21 @@ def _csv(path: Path) -> tuple[list[str], Iterator[tuple[Row, str]]]:
 
 def _parquet(path: Path) -> tuple[list[str], Iterator[tuple[Row, str]]]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
+    import pyarrow.dataset as ds
 
     try:
-        file = pq.ParquetFile(path)
+        file = ds.dataset(path, format="parquet")
     except (OSError, pa.ArrowException) as error:
         raise ConfigError(f"{path} cannot be read as Parquet: {error}.") from None
 
     def listed() -> Iterator[tuple[Row, str]]:
         number = 0
-        for batch in file.iter_batches():
+        for batch in file.to_batches():
             for row in batch.to_pylist():
                 number += 1
                 yield row, f"{path.name}: row {number}"
 
-    return list(file.schema_arrow.names), listed()
+    return list(file.schema.names), listed()
 
 
 def missing(names: list[str], wanted: tuple[str, ...], path: Path, what: str) -> ConfigError:
