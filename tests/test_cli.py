@@ -28,8 +28,9 @@ COMMANDS = [
     *("ingest", "run", "skills list", "skills show", "skills check", "skills eval", "route explain"),
     *("router train", "router replay", "router show", "router promote", "router rollback"),
     *("quality audit", "quality report", "quality checks", "quality accept"),
-    *("cost report", "cost calls", "cost flags", "cost plan", "cost endpoints", "cost reconcile", "cost focus"),
+    *("cost report", "cost calls", "cost flags", "cost plan", "cost endpoints", "cost reconcile", "cost focus", "cost attribute"),
     *("cost anomalies", "cost acknowledge", "cost forecast", "cost savings", "cost units"),
+    *("prices list", "prices check", "prices add", "prices seed"),
     *("cache stats", "cache clear", "airflow up", "airflow down", "airflow setup", "airflow demo"),
     *("lake tables", "lake show", "lake migrate", "lake iceberg", "lake compact", "lake verify"),
 ]

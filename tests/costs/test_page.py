@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from skillyard.costs.ledger.zones import load_zone
-from skillyard.costs.page.charts import nice_ticks
+from skillyard.costs.page.charts import LEAST, nice_ticks
 from skillyard.costs.page.data import ZERO, Bill, Finding, PageData
 from skillyard.costs.page.html import short_usd
 from skillyard.costs.page.page import render_page
@@ -332,7 +332,7 @@ def test_anomalies_that_were_acknowledged_are_only_counted(filled: Settings) -> 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
 def test_an_axis_holds_its_values_in_round_steps(one: float, other: float) -> None:
     low, high = sorted((one, other))
-    ticks, near = nice_ticks(low, high), 1e-6 * (abs(low) + abs(high))
+    ticks, near = nice_ticks(low, high), LEAST + 1e-6 * (abs(low) + abs(high))
     assert ticks[0] <= low + near and ticks[-1] >= high - near and 0 in ticks and 2 <= len(ticks) <= 8
 
 
