@@ -95,7 +95,10 @@ FROM of_documents JOIN of_items USING (of_unit) JOIN (SELECT of_unit, {_OF_UNIT}
 """
 DOCUMENTS = f"""
 SELECT {_OF_CHARGE}, n_documents
-FROM (SELECT of_charge, count(*) AS n_documents FROM (SELECT DISTINCT of_charge, document FROM calls JOIN names USING (line) WHERE is_settled) GROUP BY ALL)
+FROM (
+    SELECT of_charge, count(*) AS n_documents
+    FROM (SELECT DISTINCT of_charge, document FROM calls JOIN names USING (line) WHERE is_settled) GROUP BY ALL
+)
 JOIN (SELECT of_charge, {_OF_CHARGE} FROM names GROUP BY ALL) USING (of_charge) ORDER BY ALL
 """
 MACROS = """
@@ -122,7 +125,8 @@ def calls(tiers: Mapping[date, tuple[int, ...]], tomorrow: datetime) -> str:
     """Return what makes ``calls``: the one pass over the rows; ``tiers`` are the expert's context tiers of each UTC day."""
     return f"""
 CREATE OR REPLACE TEMP TABLE calls AS
-SELECT hash({_KEY}) AS line, hash(call_id) AS call, hash(operation_id) AS operation, hash(run_id, skill, hash(item_id)) AS ending, hash(item_id) AS item,
+SELECT hash({_KEY}) AS line, hash(call_id) AS call, hash(operation_id) AS operation,
+    hash(run_id, skill, hash(item_id)) AS ending, hash(item_id) AS item,
     hash(doc_id) AS document, attempt_no, {_context_over(tiers)}::BIGINT AS context_over, {", ".join(AMOUNTS)},
     coalesce(cost_usd, 0)::DECIMAL(28, 12) AS cost_usd,
     status = 'settled' AS is_settled, status = 'cached' AS is_cached, status = 'settled' AND purpose = 'answer' AS is_answer,
