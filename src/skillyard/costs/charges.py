@@ -20,20 +20,12 @@ import pyarrow.compute as pc
 
 from skillyard.costs.allocation import allocate
 from skillyard.costs.ledger.lines import Day
+from skillyard.costs.prices.book import METERS
 from skillyard.lake.cost_tables import COST_DAILY, UNIT_COSTS
 from skillyard.lake.tables import INT, MONEY
 
 METHOD = "charges/1"
 _ATTEMPTS = ("settled", "failed", "unknown")
-_METERS = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-    "output_tokens",
-    "n_images",
-    "compute_s",
-)
 _KEY = ("team", "skill", "fingerprint", "tier", "model", "dag_id", "purpose")
 _MONEY = ("cost_usd", "direct_usd", "waste_usd", "shared_usd", "allocated_usd")
 _ZERO = Decimal(0)
@@ -51,7 +43,7 @@ def charges(day: Day) -> pa.Table:
     columns["n_calls"] = _only(pc.is_in(lines.column("status"), pa.array(_ATTEMPTS)), n_calls)
     columns |= {f"n_{status}": _only(mask, n_calls) for status, mask in of_status.items()}
     columns["n_served"] = _only(is_direct, n_calls)
-    columns |= {name: _only(is_settled, lines.column(name)) for name in _METERS}
+    columns |= {name: _only(is_settled, lines.column(name)) for name in METERS}
     columns["cost_usd"] = cost
     columns["direct_usd"], columns["shared_usd"] = _only(is_direct, cost), _only(is_shared, cost)
     columns["waste_usd"] = _only(pc.invert(pc.or_(is_direct, is_shared)), cost)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from skillyard.costs.attribution import check_range
 from skillyard.costs.classifier import classifier_balance
 from skillyard.costs.ledger.operations import Operation, read_operations
+from skillyard.costs.partitions import publish_day
 from skillyard.costs.rules import (
     Flag,
     by_skill,
@@ -26,10 +27,8 @@ from skillyard.costs.rules import (
 )
 from skillyard.errors import UnknownName
 from skillyard.lake.lake import Lake
-from skillyard.lake.publish import replace_partition
 from skillyard.lake.read import read, scan
 from skillyard.lake.tables import AUDITS, LLM_CALLS, QUALITY_DAILY, RED_FLAGS
-from skillyard.lake.validate import validate
 from skillyard.routing.decide import HARD
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, SkillError
@@ -38,7 +37,6 @@ LEDGER_DAYS = 7
 """A week of calls: every weekday once, and enough of them for small installations."""
 AUDIT_DAYS = 30
 """Audits are few a night."""
-_KEY_ORDER = [(name, "ascending") for name in RED_FLAGS.key]
 _AUDITED = ["audit_id", "skill", "fingerprint", "item_id", "tier", "weight", "agreement", "cost_usd", "audited_at"]
 
 
@@ -144,10 +142,7 @@ def _publish(lake: Lake, day: date, flags: Sequence[Flag]) -> None:
         }
         for flag in flags
     ]
-    table = pa.Table.from_pylist(rows, schema=RED_FLAGS.schema).sort_by(_KEY_ORDER)
-    if not table.equals(read(lake, RED_FLAGS.name, where=pc.field("usage_date") == day).sort_by(_KEY_ORDER)):
-        validate(lake, RED_FLAGS, table)
-        replace_partition(lake, RED_FLAGS, day, table)
+    publish_day(lake, RED_FLAGS, day, pa.Table.from_pylist(rows, schema=RED_FLAGS.schema))
 
 
 def _plain(value: object) -> str:

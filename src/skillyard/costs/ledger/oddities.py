@@ -3,24 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from functools import reduce
 from typing import Any
 
 import pyarrow.compute as pc
 
 from skillyard.costs.ledger.lines import Day
 from skillyard.costs.ledger.reader import Facts
-from skillyard.costs.prices.book import PriceBook
+from skillyard.costs.prices.book import METERS, PriceBook
 from skillyard.errors import Unpriced
-
-USED = (
-    "input_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "cache_write_1h_tokens",
-    "output_tokens",
-    "n_images",
-    "compute_s",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +64,7 @@ def remarks(day: Day, facts: Facts, book: PriceBook, expert: str) -> list[Findin
 
 def _unpriced(day: Day, book: PriceBook, expert: str) -> list[Finding]:
     lines = day.lines
-    is_used = pc.greater(lines.column("n_images"), 0)
-    for name in USED:
-        is_used = pc.or_(is_used, pc.greater(lines.column(name), 0))
+    is_used = reduce(pc.or_, (pc.greater(lines.column(name), 0) for name in METERS))
     is_free = pc.and_(pc.equal(lines.column("status"), "settled"), pc.equal(lines.column("price_ids"), ""))
     free = lines.filter(pc.and_(is_free, is_used)).group_by("model", use_threads=False).aggregate([("n_calls", "sum")])
     found = [
