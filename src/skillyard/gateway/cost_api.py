@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from skillyard.costs.reconciling.cost_reports import CostReport, anthropic, openai
+from skillyard.costs.reconciling.cost_reports import CostReport, read_answers
 from skillyard.costs.reconciling.cost_reports.files import Page
 from skillyard.errors import ConfigError, SkillyardError, Terminal, Transient
 
@@ -60,9 +60,8 @@ def fetch_report(
     if last >= today:
         raise ConfigError(f"{last} is not over yet (UTC): the last day whose charges are all there is {today - timedelta(days=1)}.")
     variables = os.environ if env is None else env
-    if provider == "openai":
-        return openai.read_pages(list(_openai_pages(variables, first, last, say, sleep)), today)
-    return anthropic.read_pages(list(_anthropic_pages(variables, first, last, say, sleep)), today)
+    pages = _openai_pages if provider == "openai" else _anthropic_pages
+    return read_answers(provider, list(pages(variables, first, last, say, sleep)), today)
 
 
 def _openai_pages(env: Mapping[str, str], first: date, last: date, say: Say, sleep: Callable[[float], None]) -> Iterator[Page]:

@@ -11,9 +11,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from skillyard.costs.reconciling.cost_reports import files
+from skillyard.costs.reconciling.cost_reports.files import Page, missing, read_rows
 from skillyard.costs.reconciling.cost_reports.gathered import Gathered, read_buckets
-from skillyard.costs.reconciling.cost_reports.report import Charge, CostReport, TokenCount, amount, count, moment, over, usd
+from skillyard.costs.reconciling.cost_reports.report import Charge, TokenCount, amount, count, moment, over, usd
 from skillyard.errors import ConfigError
 
 CENT = Decimal("0.01")
@@ -32,26 +32,9 @@ ASK = "Ask the costs with group_by[]=description, and the usage with group_by[]=
 TIERS = {"batch": "batch", "priority": "priority", "priority_on_demand": "priority", "flex": "flex", "flex_discount": "flex"}
 
 
-def read_files(paths: Sequence[Path], today: date) -> CostReport:
-    """Return the report that the files make up: costs, and usage if it was exported too."""
-    found, pages = Gathered(), []
-    for path in paths:
-        if files.is_json(path):
-            pages += files.read_pages(path)
-        else:
-            _read_csv(path, today, found)
-    _read_pages(pages, today, found)
-    return found.report("anthropic", ", ".join(path.name for path in paths))
+def read_pages(pages: Sequence[Page], today: date, found: Gathered) -> None:
+    """Read an API's answers: pages of costs and of usage in any order."""
 
-
-def read_pages(pages: Sequence[files.Page], today: date) -> CostReport:
-    """Return the report of an API's answers: pages of costs and of usage in any order."""
-    found = Gathered()
-    _read_pages(pages, today, found)
-    return found.report("anthropic", "api")
-
-
-def _read_pages(pages: Sequence[files.Page], today: date, found: Gathered) -> None:
     def interval(bucket: Mapping[str, Any], where: str) -> tuple[datetime, datetime]:
         return moment(bucket.get("starting_at"), where), moment(bucket.get("ending_at"), where)
 
@@ -93,12 +76,13 @@ def _service_tier(name: Any) -> str:
     return TIERS.get(str(name or "").lower(), "standard")
 
 
-def _read_csv(path: Path, today: date, found: Gathered) -> None:
-    names, rows = files.read_rows(path)
+def read_export(path: Path, today: date, found: Gathered) -> None:
+    """Read an exported CSV of costs or of usage."""
+    names, rows = read_rows(path)
     is_usage = "model_version" in names
     wanted = USAGE if is_usage else COSTS
     if not set(wanted) <= set(names):
-        raise files.missing(names, wanted, path, "Export costs (and usage) as CSV in the Console.")
+        raise missing(names, wanted, path, "Export costs (and usage) as CSV in the Console.")
     days = set()
     for row, where in rows:
         day = over(_day(row["usage_date_utc"], where), today, where)

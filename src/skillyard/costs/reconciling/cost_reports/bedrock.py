@@ -16,9 +16,9 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Any
 
-from skillyard.costs.reconciling.cost_reports import files
+from skillyard.costs.reconciling.cost_reports.files import Page, missing, read_rows
 from skillyard.costs.reconciling.cost_reports.gathered import Gathered
-from skillyard.costs.reconciling.cost_reports.report import Charge, CostReport, TokenCount, amount, moment, over, usd, whole_day
+from skillyard.costs.reconciling.cost_reports.report import Charge, TokenCount, amount, moment, over, usd, whole_day
 from skillyard.errors import ConfigError
 
 COLUMNS = "line_item_usage_start_date", "line_item_usage_type", "line_item_usage_amount", "line_item_unblended_cost"
@@ -36,22 +36,17 @@ TIERS = ("batch", "flex", "priority")
 AFTER_MODEL = re.compile(r"[-_](?:mantle|text)$", re.IGNORECASE)
 
 
-def read_files(paths: Sequence[Path], today: date) -> CostReport:
-    """Return the report that the files make up."""
-    found = Gathered()
-    for path in paths:
-        if files.is_json(path):
-            for where, page in files.read_pages(path):
-                _read_cost_explorer(where, page, today, found)
-        else:
-            _read_export(path, today, found)
-    return found.report("bedrock", ", ".join(path.name for path in paths))
+def read_pages(pages: Sequence[Page], today: date, found: Gathered) -> None:
+    """Read Cost Explorer's answers."""
+    for where, page in pages:
+        _read_cost_explorer(where, page, today, found)
 
 
-def _read_export(path: Path, today: date, found: Gathered) -> None:
-    names, rows = files.read_rows(path)
+def read_export(path: Path, today: date, found: Gathered) -> None:
+    """Read a Cost and Usage Report."""
+    names, rows = read_rows(path)
     if not set(COLUMNS) <= set(names):
-        raise files.missing(names, COLUMNS, path, "Export a CUR 2.0 with the line items' columns.")
+        raise missing(names, COLUMNS, path, "Export a CUR 2.0 with the line items' columns.")
     days = set()
     for row, where in rows:
         if "bedrock" not in _product(row).lower():

@@ -12,12 +12,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from skillyard.costs.reconciling.cost_reports import files
+from skillyard.costs.reconciling.cost_reports.files import Page, missing, read_rows
 from skillyard.costs.reconciling.cost_reports.gathered import Gathered, read_buckets
 from skillyard.costs.reconciling.cost_reports.report import (
     REQUESTS,
     Charge,
-    CostReport,
     TokenCount,
     amount,
     count,
@@ -40,26 +39,9 @@ PART_WORDS = {
 ASK = "Ask the costs by line item (group_by=line_item, or the dashboard's export grouped so), and the usage by model."
 
 
-def read_files(paths: Sequence[Path], today: date) -> CostReport:
-    """Return the report that the files make up: costs, and usage if it was exported too."""
-    found, pages = Gathered(), []
-    for path in paths:
-        if files.is_json(path):
-            pages += files.read_pages(path)
-        else:
-            _read_csv(path, today, found)
-    _read_pages(pages, today, found)
-    return found.report("openai", ", ".join(path.name for path in paths))
+def read_pages(pages: Sequence[Page], today: date, found: Gathered) -> None:
+    """Read an API's answers: pages of costs and of usage in any order."""
 
-
-def read_pages(pages: Sequence[files.Page], today: date) -> CostReport:
-    """Return the report of an API's answers: pages of costs and of usage in any order."""
-    found = Gathered()
-    _read_pages(pages, today, found)
-    return found.report("openai", "api")
-
-
-def _read_pages(pages: Sequence[files.Page], today: date, found: Gathered) -> None:
     def interval(bucket: Mapping[str, Any], where: str) -> tuple[datetime, datetime]:
         return _epoch(bucket, "start_time", where), _epoch(bucket, "end_time", where)
 
@@ -77,12 +59,13 @@ def _read_pages(pages: Sequence[files.Page], today: date, found: Gathered) -> No
     read_buckets(pages, today, found, interval, lambda result: "input_tokens" in result, read)
 
 
-def _read_csv(path: Path, today: date, found: Gathered) -> None:
-    names, rows = files.read_rows(path)
+def read_export(path: Path, today: date, found: Gathered) -> None:
+    """Read an exported CSV of costs or of usage."""
+    names, rows = read_rows(path)
     is_usage = "input_tokens" in names
     wanted = USAGE if is_usage else COSTS
     if not set(wanted) <= set(names):
-        raise files.missing(names, wanted, path, ASK)
+        raise missing(names, wanted, path, ASK)
     days = set()
     for row, where in rows:
         day = whole_day(_epoch(row, "start_time", where), _epoch(row, "end_time", where), today, where)
