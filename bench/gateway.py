@@ -156,7 +156,7 @@ async def run_bare(n: int, is_as_ours: bool) -> dict[str, float]:
     """Ask with nothing around it."""
     import litellm
 
-    from skillyard.skills import Catalogue
+    from skillyard.skills import Catalogue, Source
 
     litellm.suppress_debug_info = True
     skill = Catalogue(ROOT / "include").load(SKILL)
@@ -170,7 +170,7 @@ async def run_bare(n: int, is_as_ours: bool) -> dict[str, float]:
     async def ask(number: int) -> None:
         await litellm.acompletion(
             model="openai/sim-fast",
-            messages=skill.messages(text_of(number), {}),
+            messages=skill.messages(Source(text_of(number)), {}),
             api_base=os.environ["SIMULATOR_URL"],
             api_key=os.environ["SIMULATOR_KEY"],
             max_tokens=skill.limits.output_tokens,
@@ -193,7 +193,7 @@ async def run_ours(n: int, state: str, folder: Path, points: list[int]) -> dict[
     from skillyard.gateway.state import open_state
     from skillyard.profiles import load_profile
     from skillyard.running.answer import judge
-    from skillyard.skills import Catalogue
+    from skillyard.skills import Catalogue, Source
     from skillyard.skills.teams import load_teams
 
     include, simulator = ROOT / "include", ROOT / "tests" / "simulator"
@@ -216,13 +216,13 @@ async def run_ours(n: int, state: str, folder: Path, points: list[int]) -> dict[
             item_id=item,
             doc_id=item,
             tier="fast",
-            messages=skill.messages(text, {}),
+            messages=skill.messages(Source(text), {}),
             schema=skill.request_schema,
             max_tokens=skill.limits.output_tokens,
             timeout_s=skill.limits.timeout_s,
         )
         answer = (await gateway.complete(request)).answer
-        judge(skill, answer.content, answer.finish_reason, text, {})
+        judge(skill, answer.content, answer.finish_reason, Source(text), {})
 
     try:
         return await (watch_memory(ask, points) if points else time_calls(ask, n))

@@ -91,7 +91,7 @@ def measure_bare(url: str, n: int) -> float:
     """Ask for every document with nothing around it."""
     import litellm
 
-    from skillyard.skills import Catalogue
+    from skillyard.skills import Catalogue, Source
 
     litellm.suppress_debug_info = True
     skill = Catalogue(ROOT / "include").load(SKILL)
@@ -101,7 +101,7 @@ def measure_bare(url: str, n: int) -> float:
         for text in waiting:
             await litellm.acompletion(
                 model="openai/sim-fast",
-                messages=skill.messages(text),
+                messages=skill.messages(Source(text)),
                 api_base=url,
                 api_key="sk-simulated",
                 max_tokens=skill.limits.output_tokens,

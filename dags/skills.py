@@ -21,7 +21,7 @@ DEFAULTS = {"owner": "skillyard", "retries": 2, "retry_delay": timedelta(seconds
 
 def skill_dag(skill, teams, is_enabled):
     """Return the DAG of one skill."""
-    sources = [Asset("documents"), *(steps.results_asset(name) for name in sorted({w.skill for w in skill.applies_to.where}))]
+    sources = [Asset("documents"), *(steps.results_asset(name) for name in skill.sources)]
     with DAG(
         f"skill.{skill.name}",
         description=skill.description,

@@ -6,14 +6,14 @@ from skillyard.gateway.embedded import MAX_LIST_ITEMS, bound_lengths
 from skillyard.gateway.transport import send
 from skillyard.profiles import load_profile
 from skillyard.settings import Settings
-from skillyard.skills import Catalogue, parse_output
+from skillyard.skills import Catalogue, Source, parse_output
 from tests.conftest import ROOT
 
 
 def test_an_answer_has_the_schema_and_counts_its_seconds(settings: Settings) -> None:
     (deployment,) = load_profile("embedded", ROOT / "include").deployments("fast")
     skill = Catalogue(settings.include).load("classify-urgency")
-    messages = skill.messages("The pump is leaking and the cellar is flooding. Please come at once!")
+    messages = skill.messages(Source("The pump is leaking and the cellar is flooding. Please come at once!"))
     reply = asyncio.run(send(deployment, messages, skill.request_schema, skill.name, skill.limits.output_tokens, 60, "call"))
     assert parse_output(skill, reply.content, reply.finish_reason)["level"] in (skill.labels or {})
     assert reply.usage.compute_s > 0 and reply.usage.input_tokens > 100 and reply.usage.output_tokens > 5
@@ -22,7 +22,7 @@ def test_an_answer_has_the_schema_and_counts_its_seconds(settings: Settings) -> 
 def test_a_free_text_closes_before_the_token_limit(settings: Settings) -> None:
     (deployment,) = load_profile("embedded", ROOT / "include").deployments("fast")
     skill = Catalogue(settings.include).load("summarise-document")
-    messages = skill.messages("Minutes of the meeting. " * 20)
+    messages = skill.messages(Source("Minutes of the meeting. " * 20))
     reply = asyncio.run(send(deployment, messages, skill.request_schema, skill.name, 60, 60, "call"))
     assert reply.finish_reason == "stop"
     parse_output(skill, reply.content, reply.finish_reason)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from skillyard.skills import Source
 from skillyard.skills.catalogue import Catalogue
 from skillyard.skills.checks import run_checks
 from skillyard.skills.output import parse_output
@@ -22,7 +23,7 @@ def test_a_right_answer_counts(name: str) -> None:
     schema = provider_schema(skill.output_schema)
     for n in range(40):
         text = TEXT.format(n=n)
-        messages = skill.messages(text, skill.with_defaults({}))
+        messages = skill.messages(Source(text), skill.with_defaults({}))
         assert document_of(messages) == text
         value = parse_output(skill, answer(text, schema, prompt_hash(messages, schema), is_wrong=False))
-        assert run_checks(skill, value, text) == []
+        assert run_checks(skill, value, Source(text)) == []

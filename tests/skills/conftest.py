@@ -51,6 +51,13 @@ CASES = """cases:
 """
 
 
+ANSWERS = """answers:
+  one:
+    right: {mood: glad}
+    wrong: {mood: sad}
+"""
+
+
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
     return Catalogue(INCLUDE)
@@ -66,6 +73,7 @@ def include(tmp_path: Path) -> Path:
     (folder / "skill.yaml").write_text(SKILL_YAML)
     (folder / "assets" / "labels.yaml").write_text(LABELS)
     (folder / "evals" / "cases.yaml").write_text(CASES)
+    (folder / "evals" / "answers.yaml").write_text(ANSWERS)
     return tmp_path
 
 

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skillyard.skills import Catalogue, Skill, run_checks
-from skillyard.skills.checks import CHECKS, Answer, amounts, count_words
+from skillyard.skills import Catalogue, Skill, Source, run_checks
+from skillyard.skills.checks import CHECKS, Answer
+from skillyard.skills.checks.numbers import amounts
+from skillyard.skills.checks.texts import count_words
 
 INVOICE_TEXT = "Invoice 7, 2025-01-01. Lamp 2 x 1.200,00 = 2.400,00. Net 2 400,00 VAT 480,00 Total € 2’880.00"
 INVOICE = {
@@ -23,11 +25,11 @@ INVOICE = {
 
 
 def failures(catalogue: Catalogue, skill: str, value: dict[str, Any], text: str, **parameters: Any) -> list[str]:
-    return [failure.check for failure in run_checks(catalogue.load(skill), value, text, parameters)]
+    return [failure.check for failure in run_checks(catalogue.load(skill), value, Source(text), parameters)]
 
 
 def judged(name: str, value: dict[str, Any], text: str = "", skill: Any = None, **arguments: Any) -> list[str]:
-    return list(CHECKS[name](Answer(skill, value, text, {}), **arguments))
+    return list(CHECKS[name](Answer(skill, value, Source(text), {}), **arguments))
 
 
 @pytest.mark.parametrize("name", sorted(CHECKS))

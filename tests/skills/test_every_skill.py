@@ -9,7 +9,7 @@ import pytest
 import skills_ref
 
 from skillyard.lake.tables import RESERVED
-from skillyard.skills import Catalogue, parse_output, run_checks
+from skillyard.skills import Catalogue, Source, parse_output, run_checks
 from skillyard.skills.cases import judge_case, load_cases
 from skillyard.skills.enabled import load_enabled
 from skillyard.skills.inspection import check_skill
@@ -35,10 +35,10 @@ def test_folder_is_sound(name: str, catalogue: Catalogue) -> None:
 def test_library_skill_passes_its_cases(name: str, catalogue: Catalogue) -> None:
     skill = catalogue.load(name)
     for case in load_cases(skill):
-        value = skill.run_library(case.text, case.parameters)
+        value = skill.run_library(case.source, case.parameters)
         assert judge_case(case, value) == [], case.id
         assert parse_output(skill, json.dumps(value)) == value
-        assert run_checks(skill, value, case.text, case.parameters) == []
+        assert run_checks(skill, value, case.source, case.parameters) == []
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if Catalogue(INCLUDE).load(n).kind == "llm"])
@@ -74,7 +74,7 @@ def test_library_skills_write_nothing_and_open_no_connection(catalogue: Catalogu
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     text = "Write to ana@northwind.example or see https://www.northwind.example, phone +44 20 7946 0958."
     for name in LIBRARY:
-        catalogue.load(name).run_library(text)
+        catalogue.load(name).run_library(Source(text))
     assert list(tmp_path.rglob("*")) == []
 
 
@@ -83,5 +83,5 @@ def test_library_skills_write_nothing_and_open_no_connection(catalogue: Catalogu
 def test_library_skill_reads_a_hostile_text_in_seconds(name: str, piece: str, catalogue: Catalogue) -> None:
     skill = catalogue.load(name)
     started = time.process_time()
-    skill.run_library((piece * 20_000)[:20_000])
+    skill.run_library(Source((piece * 20_000)[:20_000]))
     assert time.process_time() - started < 10

@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from skillyard.skills import Source
+
 PIECE_CHARS = 300
 MAX_PIECES = 40
 MIN_LETTERS = 12
@@ -12,8 +14,9 @@ MIXED_SHARE = 0.2
 SURE = 0.5
 
 
-def handle(text: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def handle(source: Source, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return language, confidence and is_mixed; language is null when there are hardly any words."""
+    text = source.text
     letters: Counter[str] = Counter()
     sure: Counter[str] = Counter()
     for piece in _pieces(text):

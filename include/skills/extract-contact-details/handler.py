@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from skillyard.skills import Source
+
 IN_ADDRESS = r"[^\s@<>()\[\]{},;:\"'“”„«»|]"
 EMAIL = re.compile(rf"(?<!{IN_ADDRESS}){IN_ADDRESS}{{1,64}}@(?:(?!/){IN_ADDRESS}){{3,254}}")
 """Bounded, and begun only where a run of such characters begins: a long text without any address is read once."""
@@ -12,8 +14,9 @@ URL = re.compile(r"(?:https?://|www\.)[^\s<>\"'“”„«»|\\^`{}]{1,2000}", r
 RESERVED_SUFFIX = "example"
 
 
-def handle(text: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def handle(source: Source, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return phones, emails and urls, each once, in the order of the text."""
+    text = source.text
     found = {
         "phones": _phones(text, parameters["region"]),
         "emails": _emails(text),

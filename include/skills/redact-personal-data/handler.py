@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from skillyard.skills import Source
+
 Found = tuple[int, int, str, float]
 
 LANGUAGE = "en"
@@ -19,8 +21,9 @@ RECOGNISERS = (
 )  # fmt: skip
 
 
-def handle(text: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def handle(source: Source, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the masked text and the spans that were masked."""
+    text = source.text
     spans = [span for start, piece in _pieces(text) for span in _spans(piece, start)]
     return {
         "text": _masked(text, spans),

@@ -5,6 +5,7 @@ same case on the same tier costs nothing. The router learns from the rows.
 """
 
 import asyncio
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -118,7 +119,8 @@ class _Asker:
     def request(self, case: Case, tier: str) -> Request:
         skill, name = self.space.skill, _item_id(case)
         own = (skill.fingerprint(case.parameters), case.parameters, self.space.lake.url)
-        item = Item(name, name, None, None, name, None, case.text)
+        inputs = json.dumps(case.source.inputs, ensure_ascii=False) if case.source.inputs else None
+        item = Item(name, name, None, None, name, None, case.source.text, inputs)
         return make_request(tier, item, skill, OwnerAsker(self.eval_id, "cli", skill.owner, *own), self.profile, "eval")
 
 
@@ -160,7 +162,7 @@ def _judge(skill: Skill, case: Case, content: str, refusal: str | None, finish_r
     if refusal:
         return False, f"refusal: {refusal}"
     try:
-        value = judge(skill, content, finish_reason, case.text, case.parameters)
+        value = judge(skill, content, finish_reason, case.source, case.parameters)
     except AnswerFailed as failure:
         return False, f"{failure.kind}: {failure.message}"
     return True, "; ".join(judge_case(case, value))
@@ -182,7 +184,7 @@ def _keep(space: Workspace, eval_id: str, cases: Sequence[Case], verdicts: Seque
 
 
 def _row(verdict: Verdict, case: Case, same: Mapping[str, Any]) -> dict[str, Any]:
-    return {**asdict(verdict), **same, "text": case.text}
+    return {**asdict(verdict), **same, "text": case.source.text}
 
 
 def _item_id(case: Case) -> str:

@@ -15,7 +15,7 @@ from skillyard.routing.votes import count_against, is_accepted
 from skillyard.running.items import Item
 from skillyard.running.runs import RunPlan
 from skillyard.running.voters import voters_of
-from skillyard.skills import OutputError, Skill, parse_output, run_checks
+from skillyard.skills import OutputError, Skill, Source, parse_output, run_checks
 from skillyard.skills.agreement import agreement
 from skillyard.tiers import TIERS
 from skillyard.tokens import estimate_tokens
@@ -30,10 +30,10 @@ PENDING = {ProviderUnavailable: "provider_unavailable", BudgetExhausted: "budget
 class RoutedItem(Item):
     """An item as a lane's shard holds it: with where it starts, and why."""
 
-    tier: str
-    route_score: float
-    route_reason: str
-    router_version: str
+    tier: str = field(kw_only=True)
+    route_score: float = field(kw_only=True)
+    route_reason: str = field(kw_only=True)
+    router_version: str = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def make_request(tier: str, item: Item, skill: Skill, asker: Asker, profile: Pro
         item_id=item.item_id,
         doc_id=item.doc_id,
         tier=tier,
-        messages=skill.messages(item.text, asker.parameters),
+        messages=skill.messages(item.source, asker.parameters),
         schema=skill.request_schema,
         max_tokens=min(skill.limits.output_tokens, *(d.max_output_tokens for d in profile.deployments(tier))),
         timeout_s=skill.limits.timeout_s,
@@ -210,32 +210,36 @@ async def _ask(
     answer = completion.answer
     if answer.refusal:
         raise AnswerFailed("refusal", f"the model declined: {answer.refusal[:200]!r}")
-    value = judge(skill, answer.content, answer.finish_reason, item.text, asker.parameters)
+    value = judge(skill, answer.content, answer.finish_reason, item.source, asker.parameters)
     return value, answer.model, answer.answered_at
 
 
-def judge(skill: Skill, content: str, finish_reason: str | None, text: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def judge(skill: Skill, content: str, finish_reason: str | None, source: Source, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the value if it has the schema and passes every named check, else raise AnswerFailed."""
     try:
         value = parse_output(skill, content, finish_reason)
     except OutputError as error:
         raise AnswerFailed(error.kind, error.message) from None
-    _pass_checks(skill, value, text, parameters)
+    _pass_checks(skill, value, source, parameters)
     return value
 
 
-def _pass_checks(skill: Skill, value: Mapping[str, Any], text: str, parameters: Mapping[str, Any]) -> None:
-    failures = run_checks(skill, value, text, parameters)
+def _pass_checks(skill: Skill, value: Mapping[str, Any], source: Source, parameters: Mapping[str, Any]) -> None:
+    failures = run_checks(skill, value, source, parameters)
     if failures:
         raise AnswerFailed("failed_check", "; ".join(f"{f.check}: {f.message}" for f in failures))
 
 
-def answer_by_library(item: RoutedItem, skill: Skill, plan: RunPlan) -> Outcome:
-    """Return what the skill's own code says of an item; an exception in it is that item's reject."""
+def answer_by_library(item: Item, skill: Skill, plan: RunPlan) -> Outcome | None:
+    """Return what the skill's own code says of an item; an exception in it is that item's reject. None: a model is to be asked."""
     try:
-        value = skill.run_library(item.text, plan.parameters)
-        _pass_checks(skill, value, item.text, plan.parameters)
+        value = skill.run_library(item.source, plan.parameters)
+        if value is None:
+            return None
+        _pass_checks(skill, value, item.source, plan.parameters)
     except AnswerFailed as failure:
+        if skill.kind == "mixed":
+            return None
         return Outcome("reject", "none", error_kind=failure.kind, error_message=failure.message[:500])
     except Exception as error:
         return Outcome("reject", "none", error_kind="library_error", error_message=f"{type(error).__name__}: {error}"[:500])

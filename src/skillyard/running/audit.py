@@ -217,7 +217,7 @@ def _foretell(space: Workspace, profile: Profile, prices: PriceBook, plan: Audit
     asked: Counter[str] = Counter()
     cost = 0.0
     for sampled in plan.sample:
-        n_input = sum(estimate_tokens(m["content"]) for m in skill.messages(sampled.item.text, sampled.parameters))
+        n_input = sum(estimate_tokens(m["content"]) for m in skill.messages(sampled.item.source, sampled.parameters))
         for tier in set(names.values()) - {names[sampled.tier]}:
             price = call_price(profile.deployments(tier), prices, plan.drawn_at)
             cost += fmean(past[tier]) if past[tier] else price.of(n_input, skill.limits.output_tokens)

@@ -14,7 +14,7 @@ from skillyard.running.estimate import CallPrice, call_price
 from skillyard.running.routers import Champion, champion
 from skillyard.running.runs import RunPlan, Workspace
 from skillyard.running.voters import voters_of
-from skillyard.skills import Skill
+from skillyard.skills import Skill, Source
 from skillyard.tiers import TIERS
 from skillyard.tokens import estimate_tokens
 
@@ -88,7 +88,7 @@ def traits_of(skill: Skill, parameters: Mapping[str, Any]) -> Traits:
         tier_max=skill.tier_max,
         n_labels=len(skill.labels or ()),
         n_fields=count_fields(skill.output_schema),
-        n_prompt_tokens=sum(estimate_tokens(m["content"]) for m in skill.messages("", parameters)),
+        n_prompt_tokens=sum(estimate_tokens(m["content"]) for m in skill.messages(Source(""), parameters)),
         n_output_tokens=skill.limits.output_tokens,
     )
 

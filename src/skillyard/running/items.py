@@ -1,7 +1,8 @@
 """Which items are a skill's own: documents, pages or chunks on the lake that its ``applies_to`` accepts."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
@@ -11,8 +12,9 @@ import pyarrow.compute as pc
 from skillyard.errors import UnknownName
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read, scan
-from skillyard.skills import Skill
+from skillyard.skills import Skill, Source
 from skillyard.skills.applies import applies
+from skillyard.skills.source import TEXT
 from skillyard.storage import open_storage
 
 ITEM_FIELDS = [
@@ -23,6 +25,7 @@ ITEM_FIELDS = [
     pa.field("uri", pa.string(), nullable=False),
     pa.field("language", pa.string()),
     pa.field("text", pa.large_string(), nullable=False),
+    pa.field("inputs", pa.large_string()),
 ]
 ITEM_SCHEMA = pa.schema(ITEM_FIELDS)
 
@@ -39,6 +42,13 @@ class Item:
     uri: str
     language: str | None
     text: str
+    inputs: str | None = None
+    """What it takes from other skills' results, a JSON object by name; null when it takes none."""
+
+    @property
+    def source(self) -> Source:
+        """What its skill works on."""
+        return Source(self.text, json.loads(self.inputs) if self.inputs else {})
 
 
 def find_items(lake: Lake, skill: Skill, inbox: str, source_prefix: str = "") -> Iterator[Item]:
@@ -47,9 +57,10 @@ def find_items(lake: Lake, skill: Skill, inbox: str, source_prefix: str = "") ->
     for where in skill.applies_to.where:
         matching = _matching_docs(lake, where.skill, where.column, where.equals)
         documents = {doc_id: row for doc_id, row in documents.items() if doc_id in matching}
+    taken = _taken(lake, skill)
     for doc_id, texts in _texts(lake, documents, _table_of(skill)):
         row = documents[doc_id]
-        for item in _cut(skill, row, texts):
+        for item in _with_inputs(_cut(skill, row, texts), taken):
             if applies(skill, row["kind"], item.uri, item.language, len(item.text)):
                 yield item
 
@@ -60,10 +71,10 @@ def items_of(lake: Lake, doc_ids: Collection[str], skills: Sequence[Skill]) -> I
     found = read(lake, "documents", columns, pc.field("doc_id").isin(pa.array(list(doc_ids), pa.string()))).sort_by("ingested_at")
     documents = {row["doc_id"]: row for row in found.to_pylist()}
     for table, own in groupby(sorted(skills, key=_table_of), key=_table_of):
-        of_table = list(own)
+        of_table = [(skill, _taken(lake, skill)) for skill in own]
         for doc_id, texts in _texts(lake, documents, table):
-            for skill in of_table:
-                for item in _cut(skill, documents[doc_id], texts):
+            for skill, taken in of_table:
+                for item in _with_inputs(_cut(skill, documents[doc_id], texts), taken):
                     yield skill.name, item
 
 
@@ -87,6 +98,37 @@ def _matching_docs(lake: Lake, skill: str, column: str, equals: Any) -> set[str]
     except UnknownName:
         return set()
     return set(rows["doc_id"].to_pylist())
+
+
+Taken = Mapping[str, Mapping[str, str]]
+"""By name of an input: its value for each item, and for each document where the other skill works on whole ones."""
+
+
+def _taken(lake: Lake, skill: Skill) -> Taken:
+    """Return what the skill takes from others' results; nothing of one that has not run yet."""
+    return {name: _values(lake, taken.skill, taken.column) for name, taken in skill.takes.items()}
+
+
+def _values(lake: Lake, skill: str, column: str) -> dict[str, str]:
+    try:
+        rows = read(lake, f"results/{skill}", ["item_id", column])
+    except UnknownName:
+        return {}
+    values = zip(rows["item_id"].to_pylist(), rows[column].to_pylist(), strict=True)
+    return {item_id: _as_text(value) for item_id, value in values if value is not None}
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _with_inputs(items: Sequence[Item], taken: Taken) -> Iterator[Item]:
+    """Yield the items that everything is there for which they take."""
+    for item in items:
+        found = {name: values.get(item.item_id, values.get(item.doc_id)) for name, values in taken.items()}
+        if all(value is not None for value in found.values()):
+            text = found.pop(TEXT, None)
+            yield replace(item, text=text or item.text, inputs=json.dumps(found, ensure_ascii=False) if found else None)
 
 
 def _table_of(skill: Skill) -> str:

@@ -27,7 +27,7 @@ from skillyard.running.quote import NO_QUOTE
 from skillyard.running.quoter import Quoter
 from skillyard.running.runs import PlanRequest, RunPlan, Workspace, check_ready, cli_owner, results_of, run_key, run_lease
 from skillyard.settings import Settings
-from skillyard.skills import Catalogue, Skill
+from skillyard.skills import Catalogue, Skill, Source
 from skillyard.skills.enabled import load_enabled
 from skillyard.skills.teams import Team, check_teams, find_team, load_teams
 from skillyard.tokens import estimate_tokens
@@ -237,7 +237,7 @@ def _quoted(space: Workspace, request: PlanRequest, selection: Selection, team: 
 
 def _n_prompt_tokens(skill: Skill, request: PlanRequest) -> int:
     """Return the tokens that every item's request begins with."""
-    return sum(estimate_tokens(m["content"]) for m in skill.messages("", request.parameters))
+    return sum(estimate_tokens(m["content"]) for m in skill.messages(Source(""), request.parameters))
 
 
 def _message(request: PlanRequest, plan: RunPlan) -> str:

@@ -25,6 +25,7 @@ from skillyard.running.limits import DEFAULT_APPROVAL_USD, PROBE_ITEMS
 from skillyard.running.quote import BudgetLeft, Quote, TierQuote, usd
 from skillyard.running.route import lower_tier
 from skillyard.running.runs import RunPlan, Workspace, run_limits
+from skillyard.skills import Source
 from skillyard.skills.teams import Team
 from skillyard.tiers import TIERS
 from skillyard.tokens import estimate_tokens
@@ -53,7 +54,7 @@ class Quoter:
     def open(cls, space: Workspace, plan: RunPlan, team: Team, profile: Profile, prices: PriceBook, items: Iterable[Item]) -> "Quoter":
         """Read the skill's past; the texts of ``items`` that are part of it show how far estimates are off."""
         at = datetime.now(UTC)
-        n_prompt = sum(estimate_tokens(m["content"]) for m in space.skill.messages("", plan.parameters))
+        n_prompt = sum(estimate_tokens(m["content"]) for m in space.skill.messages(Source(""), plan.parameters))
         longest = space.skill.limits.output_tokens
         history = load_history(space.lake, plan.skill, plan.fingerprint, longest, profile, prices, at)
         past = {operation.item_id for operation in history.operations}

@@ -114,7 +114,9 @@ class _Progress:
 def _by_library(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: _Progress) -> list[Outcome]:
     outcomes = []
     for item in items:
-        outcomes.append(_late(plan, item) or answer_by_library(item, space.skill, plan))
+        outcome = _late(plan, item) or answer_by_library(item, space.skill, plan)
+        assert outcome is not None, "a library skill always says something"
+        outcomes.append(outcome)
         if told.step():
             told.tell()
     return outcomes
@@ -144,7 +146,10 @@ async def _answer_all(
         for item in waiting:
             if stop.is_set():
                 return
-            outcomes[item.item_id] = _late(plan, item) or await answer_item(item, space.skill, plan, profile, gateway)
+            outcome = _late(plan, item)
+            if not outcome and plan.kind == "mixed":
+                outcome = await asyncio.to_thread(answer_by_library, item, space.skill, plan)
+            outcomes[item.item_id] = outcome or await answer_item(item, space.skill, plan, profile, gateway)
             if told.step():
                 await asyncio.to_thread(told.tell)  # a store that is locked for seconds may not hold up replies
             while gateway.alerts:

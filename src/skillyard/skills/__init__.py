@@ -5,7 +5,8 @@ from skillyard.skills.catalogue import Catalogue
 from skillyard.skills.checks import CheckFailure, run_checks
 from skillyard.skills.errors import OutputError, SkillError
 from skillyard.skills.output import parse_output
-from skillyard.skills.skill import AppliesTo, Check, Label, Limits, Parameter, Skill, Where
+from skillyard.skills.skill import AppliesTo, Check, Label, Limits, Parameter, Skill, Taken, Where
+from skillyard.skills.source import Source
 from skillyard.tiers import TIERS
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "Parameter",
     "Skill",
     "SkillError",
+    "Source",
+    "Taken",
     "Where",
     "applies",
     "parse_output",

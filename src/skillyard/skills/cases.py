@@ -6,11 +6,12 @@ from typing import Any
 
 from skillyard.skills.errors import SkillError
 from skillyard.skills.skill import Skill
+from skillyard.skills.source import TEXT, Source
 
-ASSERTIONS = ("equals", "one_of", "set", "includes", "contains", "lacks", "near")
+ASSERTIONS = ("equals", "one_of", "set", "includes", "contains", "lacks", "near", "judge")
 """equals: the same value. one_of: one of these. set: the same items in any order. includes: at least these items.
-contains, lacks: each of these strings stands, or does not stand, in it, whatever the case.
-near: a number within ``within`` of ``value``."""
+contains, lacks: each of these strings stands, or does not stand, in it (of a list: in one of its items), whatever the case.
+near: a number within ``within`` of ``value``. judge: a sentence that has to be true of it, which a model is asked; see ``evals``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,17 @@ class Case:
     """One text and, by path of the output (``lines.amount``), the assertions on it."""
 
     id: str
-    text: str
+    source: Source
     parameters: Mapping[str, Any]
     expect: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Two answers to a case that stand in ``evals/answers.yaml``: one that has to pass, and one that has to fail."""
+
+    right: Mapping[str, Any]
+    wrong: Mapping[str, Any]
 
 
 def load_cases(skill: Skill) -> list[Case]:
@@ -28,7 +37,7 @@ def load_cases(skill: Skill) -> list[Case]:
     from skillyard.skills.spec import CasesSpec, read_yaml
 
     file = skill.folder / "evals" / "cases.yaml"
-    cases = [Case(c.id, c.text, c.parameters, c.expect) for c in read_yaml(CasesSpec, file).cases]
+    cases = [Case(c.id, Source(c.text, c.inputs), c.parameters, c.expect) for c in read_yaml(CasesSpec, file).cases]
     for number, case in enumerate(cases):
         _check_case(skill, case, str(file), f"cases.{number}")
         if any(case.id == other.id for other in cases[:number]):
@@ -36,13 +45,28 @@ def load_cases(skill: Skill) -> list[Case]:
     return cases
 
 
+def load_answers(skill: Skill) -> dict[str, Recorded]:
+    """Return ``evals/answers.yaml`` by the id of the case; SkillError when a case is missing there, or is not known."""
+    from skillyard.skills.spec import AnswersSpec, read_yaml
+
+    file, ids = skill.folder / "evals" / "answers.yaml", tuple(case.id for case in load_cases(skill))
+    answers = {case_id: Recorded(a.right, a.wrong) for case_id, a in read_yaml(AnswersSpec, file).answers.items()}
+    for case_id in answers:
+        if case_id not in ids:
+            raise SkillError(str(file), f"answers.{case_id}", "there is no such case", ids)
+    for case_id in ids:
+        if case_id not in answers:
+            raise SkillError(str(file), f"answers.{case_id}", "this case has no recorded answers: one that is right and one that is wrong")
+    return answers
+
+
 def judge_case(case: Case, value: Mapping[str, Any]) -> list[str]:
-    """Return what an output gets wrong; an empty list means that the case passes."""
+    """Return what an output gets wrong as far as no model is asked; an empty list means that the case passes."""
     return [
         f"{path}: found {_at(value, path)!r}, expected {name} {expected!r}"
         for path, assertions in case.expect.items()
         for name, expected in assertions.items()
-        if not _holds(name, _at(value, path), expected)
+        if name != "judge" and not _holds(name, _at(value, path), expected)
     ]
 
 
@@ -51,6 +75,11 @@ def _check_case(skill: Skill, case: Case, file: str, field: str) -> None:
     if not case.expect:
         raise SkillError(file, f"{field}.expect", f"the case {case.id!r} asserts nothing", ASSERTIONS)
     skill.with_defaults(case.parameters)
+    taken = tuple(name for name in skill.takes if name != TEXT)
+    if set(case.source.inputs) != set(taken):
+        raise SkillError(
+            file, f"{field}.inputs", f"found {', '.join(case.source.inputs) or 'none'}", taken or ("none: the skill takes none",)
+        )
     outputs = tuple(skill.output_schema["properties"])
     for path, assertions in case.expect.items():
         if path.split(".")[0] not in outputs:
@@ -86,11 +115,16 @@ def _holds(name: str, found: Any, expected: Any) -> bool:
         case "includes":
             return isinstance(found, list) and all(item in found for item in expected)
         case "contains":
-            return isinstance(found, str) and all(part.casefold() in found.casefold() for part in _strings(expected))
+            return all(any(part.casefold() in text for text in _texts(found)) for part in _strings(expected))
         case "lacks":
-            return not isinstance(found, str) or all(part.casefold() not in found.casefold() for part in _strings(expected))
+            return not any(part.casefold() in text for part in _strings(expected) for text in _texts(found))
     is_number = isinstance(found, int | float) and not isinstance(found, bool)
     return is_number and bool(abs(found - expected["value"]) <= expected["within"])
+
+
+def _texts(found: Any) -> list[str]:
+    """Return the strings in an output, in small letters."""
+    return [item.casefold() for item in (found if isinstance(found, list) else [found]) if isinstance(item, str)]
 
 
 def _strings(expected: Any) -> list[str]:

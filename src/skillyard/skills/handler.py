@@ -1,4 +1,4 @@
-"""Library skills: load ``handler.py`` from the skill's folder, once per process."""
+"""Library and mixed skills: load ``handler.py`` from the skill's folder, once per process."""
 
 import importlib.util
 import sys
@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from skillyard.skills.errors import SkillError
+from skillyard.skills.source import Source
 
-Handle = Callable[[str, Mapping[str, Any]], dict[str, Any]]
+Handle = Callable[[Source, Mapping[str, Any]], dict[str, Any] | None]
 
 
 @cache
 def load_handler(folder: Path) -> Handle:
-    """Return the function ``handle(text, parameters) -> dict``; SkillError when the folder has none."""
+    """Return the function ``handle(source, parameters) -> dict``; SkillError when the folder has none.
+
+    That of a mixed skill may return None: a model is to be asked.
+    """
     file = folder / "handler.py"
     if not file.is_file():
-        raise SkillError(str(file), "", "a library skill needs this file with a function handle(text, parameters)")
+        raise SkillError(str(file), "", "what is no llm skill needs this file with a function handle(source, parameters)")
     name = f"skillyard_skill_{folder.name.replace('-', '_')}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
@@ -25,6 +29,6 @@ def load_handler(folder: Path) -> Handle:
     sys.modules[name] = module
     spec.loader.exec_module(module)
     if not callable(getattr(module, "handle", None)):
-        raise SkillError(str(file), "handle", "the function is missing", ("handle(text, parameters) -> dict",))
+        raise SkillError(str(file), "handle", "the function is missing", ("handle(source, parameters) -> dict",))
     handle: Handle = module.handle
     return handle

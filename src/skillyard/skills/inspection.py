@@ -1,14 +1,17 @@
 """Inspect a skill's folder as a whole: everything that is wrong with it, not only the first thing."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from skillyard.skills.cases import load_cases
-from skillyard.skills.errors import SkillError
+from skillyard.skills.cases import Case, judge_case, load_answers, load_cases
+from skillyard.skills.checks import run_checks
+from skillyard.skills.errors import OutputError, SkillError
 from skillyard.skills.expectations import FILE, column_problems, read_expectations
 from skillyard.skills.handler import load_handler
 from skillyard.skills.load import load_skill
+from skillyard.skills.output import validate_output
 from skillyard.skills.schema import schema_problems
 from skillyard.skills.skill import Skill
 
@@ -45,6 +48,8 @@ def check_skill(folder: Path, reserved: Collection[str] = (), teams: Collection[
         _output_problems(skill, file, reserved),
         _expectation_problems(skill, reserved),
         _case_problems(skill),
+        _answer_problems(skill) if skill.kind != "library" else [],
+        _source_problems(skill, reserved),
     )
     problems = [problem for part in parts for problem in part]
     if teams is not None and skill.owner not in teams:
@@ -105,6 +110,49 @@ def _case_problems(skill: Skill) -> Iterator[Problem]:
         if n_cases < MIN_CASES[skill.kind]:
             message = f"found {n_cases}. At least {MIN_CASES[skill.kind]} are needed for kind {skill.kind}"
             yield Problem(str(skill.folder / "evals" / "cases.yaml"), "cases", message)
+
+
+def _answer_problems(skill: Skill) -> Iterator[Problem]:
+    """Yield recorded answers that are judged otherwise than they should be: cases that a wrong answer passes say nothing."""
+    file = str(skill.folder / "evals" / "answers.yaml")
+    try:
+        cases, answers = load_cases(skill), load_answers(skill)
+        for case in cases:
+            for name, value in (("right", answers[case.id].right), ("wrong", answers[case.id].wrong)):
+                found = _judged(skill, case, value)
+                if found and name == "right":
+                    yield Problem(file, f"answers.{case.id}.right", f"it does not pass: {'; '.join(found)}")
+                if not found and name == "wrong":
+                    yield Problem(
+                        file, f"answers.{case.id}.wrong", "it passes: neither a check nor what the case expects tells it from a right one"
+                    )
+    except SkillError as error:
+        yield _problem(error)
+
+
+def _judged(skill: Skill, case: Case, value: Mapping[str, Any]) -> list[str]:
+    """Return what schema, checks and case find wrong with an answer."""
+    try:
+        validate_output(skill, value)
+    except OutputError as error:
+        return [error.message]
+    failures = run_checks(skill, value, case.source, case.parameters)
+    return [f"{failure.check}: {failure.message}" for failure in failures] + judge_case(case, value)
+
+
+def _source_problems(skill: Skill, reserved: Collection[str]) -> Iterator[Problem]:
+    """Yield other skills' results that a skill names and that do not exist."""
+    named = [(f"applies_to.where.{n}", w.skill, w.column) for n, w in enumerate(skill.applies_to.where)]
+    named += [(f"takes.{name}", t.skill, t.column) for name, t in skill.takes.items()]
+    known = tuple(sorted(folder.name for folder in skill.folder.parent.iterdir() if (folder / "skill.yaml").exists()))
+    for field, other, column in named:
+        file = str(skill.folder / "skill.yaml")
+        if other not in known:
+            yield Problem(file, f"{field}.skill", f"found {other!r}. Allowed: {', '.join(known)}")
+            continue
+        columns = (*load_skill(skill.folder.parent / other).declared_schema.get("properties", {}), *reserved)
+        if column not in columns:
+            yield Problem(file, f"{field}.column", f"found {column!r}. Allowed: {', '.join(columns)}")
 
 
 def _problem(error: SkillError) -> Problem:

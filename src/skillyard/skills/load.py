@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from skillyard.skills.checks import bind
 from skillyard.skills.errors import SkillError
-from skillyard.skills.skill import AppliesTo, Check, Label, Limits, Parameter, Skill, Where
+from skillyard.skills.skill import AppliesTo, Check, Label, Limits, Parameter, Skill, Taken, Where
 from skillyard.tiers import TIERS
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def _build(folder: Path, head: "Frontmatter", spec: "SkillSpec", checks: tuple[C
         tier_max=spec.tier.max,
         escalate_when=tuple(spec.escalate_when),
         applies_to=_applies_to(spec.applies_to),
+        takes={n: Taken(t.skill, t.column, t.description) for n, t in spec.takes.items()},
         limits=Limits(spec.limits.input_tokens, spec.limits.output_tokens, spec.limits.timeout_s),
         output_major=spec.output.major,
         declared_schema=spec.output.schema_,

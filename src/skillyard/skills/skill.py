@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from skillyard.skills.errors import SkillError
+from skillyard.skills.source import Source
 from skillyard.tiers import TIERS
 
 
@@ -26,6 +27,15 @@ class Where:
     skill: str
     column: str
     equals: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a skill takes from another skill's result of the same document, or of the same page or chunk."""
+
+    skill: str
+    column: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,8 @@ class Skill:
     tier_max: str
     escalate_when: tuple[str, ...]
     applies_to: AppliesTo
+    takes: Mapping[str, Taken]
+    """By the name under which the instructions speak of it; ``text`` stands in for the document's own text."""
     limits: Limits
     output_major: int
     declared_schema: dict[str, Any]
@@ -108,6 +120,11 @@ class Skill:
     def lanes(self) -> tuple[str, ...]:
         """Return where its items can be worked on: the library, or the tiers from fast up to the skill's highest."""
         return ("library",) if self.kind == "library" else TIERS[: TIERS.index(self.tier_max) + 1]
+
+    @property
+    def sources(self) -> list[str]:
+        """Return the skills whose results it works on or goes by."""
+        return sorted({w.skill for w in self.applies_to.where} | {t.skill for t in self.takes.values()})
 
     @cached_property
     def instructions(self) -> str:
@@ -159,17 +176,21 @@ class Skill:
 
         return fingerprint(self, self.with_defaults(parameters))
 
-    def messages(self, text: str, parameters: Mapping[str, Any] = {}) -> list[dict[str, str]]:
-        """Return the request's messages: instructions, then labels and parameters, the document last, as data."""
+    def messages(self, source: Source, parameters: Mapping[str, Any] = {}) -> list[dict[str, str]]:
+        """Return the request's messages: instructions, then labels and parameters, inputs and the document last, as data."""
         from skillyard.skills.prompt import messages
 
-        return messages(self, text, self.with_defaults(parameters))
+        return messages(self, source, self.with_defaults(parameters))
 
-    def run_library(self, text: str, parameters: Mapping[str, Any] = {}) -> dict[str, Any]:
-        """Return what ``handler.py`` in the folder makes of the text; OutputError when that breaks the schema."""
+    def run_library(self, source: Source, parameters: Mapping[str, Any] = {}) -> dict[str, Any] | None:
+        """Return what ``handler.py`` in the folder makes of the source; OutputError when that breaks the schema.
+
+        None: a mixed skill's library is not sure, and a model is to be asked.
+        """
         from skillyard.skills.handler import load_handler
         from skillyard.skills.output import validate_output
 
-        value = load_handler(self.folder)(text, self.with_defaults(parameters))
-        validate_output(self, value)
+        value = load_handler(self.folder)(source, self.with_defaults(parameters))
+        if value is not None or self.kind == "library":
+            validate_output(self, value)
         return value

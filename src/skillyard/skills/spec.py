@@ -87,6 +87,12 @@ class AppliesToSpec(Strict):
     where: list[WhereSpec] = []
 
 
+class TakenSpec(Strict):
+    skill: Name
+    column: Sentence
+    description: Sentence
+
+
 class LimitsSpec(Strict):
     input_tokens: Count
     output_tokens: Count
@@ -130,6 +136,7 @@ class SkillSpec(Strict):
     tier: TierSpec = TierSpec()
     escalate_when: list[Literal["schema_error", "failed_check", "refusal", "truncated", "overflow", "unavailable", "disagreement"]] = []
     applies_to: AppliesToSpec
+    takes: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], TakenSpec] = {}
     limits: LimitsSpec
     output: OutputSpec
     checks: list[CheckSpec] = []
@@ -156,11 +163,21 @@ class CaseSpec(Strict):
     id: Sentence
     text: Sentence
     parameters: dict[str, str | int | float | bool] = {}
+    inputs: dict[str, Sentence] = {}
     expect: dict[str, dict[str, Any]]
 
 
 class CasesSpec(Strict):
     cases: list[CaseSpec]
+
+
+class AnswersOfCaseSpec(Strict):
+    right: dict[str, Any]
+    wrong: dict[str, Any]
+
+
+class AnswersSpec(Strict):
+    answers: dict[Sentence, AnswersOfCaseSpec]
 
 
 class BudgetSpec(Strict):
