@@ -18,7 +18,9 @@ from skillyard.skills.teams import load_teams
 
 INCLUDE = Path(__file__).parents[2] / "include"
 NAMES = Catalogue(INCLUDE).names()
-LIBRARY = ("detect-language", "extract-contact-details", "redact-personal-data")
+KINDS = {name: Catalogue(INCLUDE).load(name).kind for name in NAMES}
+LIBRARY = [name for name in NAMES if KINDS[name] != "llm"]
+ASKING = [name for name in NAMES if KINDS[name] != "library"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -31,24 +33,26 @@ def test_folder_is_sound(name: str, catalogue: Catalogue) -> None:
     assert '"x-' not in json.dumps(skill.request_schema) and "enum_from" not in json.dumps(skill.request_schema)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if Catalogue(INCLUDE).load(n).kind == "library"])
+@pytest.mark.parametrize("name", LIBRARY)
 def test_library_skill_passes_its_cases(name: str, catalogue: Catalogue) -> None:
     skill = catalogue.load(name)
     for case in load_cases(skill):
         value = skill.run_library(case.source, case.parameters)
+        if value is None and skill.kind == "mixed":
+            continue
         assert judge_case(case, value) == [], case.id
         assert parse_output(skill, json.dumps(value)) == value
         assert run_checks(skill, value, case.source, case.parameters) == []
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if Catalogue(INCLUDE).load(n).kind == "llm"])
+@pytest.mark.parametrize("name", ASKING)
 def test_instructions_show_the_keys_of_the_output(name: str, catalogue: Catalogue) -> None:
     skill = catalogue.load(name)
     assert all(re.search(rf"\b{key}\b", skill.instructions) for key in skill.output_schema["properties"])
     assert len(skill.instructions.split()) <= 250
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if Catalogue(INCLUDE).load(n).kind == "llm"])
+@pytest.mark.parametrize("name", ASKING)
 def test_cases_hold_a_hard_an_absent_and_an_injected_one(name: str, catalogue: Catalogue) -> None:
     ids = " ".join(case.id for case in load_cases(catalogue.load(name)))
     assert "hard" in ids and "not-in-text" in ids and "injected-instruction" in ids
@@ -74,7 +78,8 @@ def test_library_skills_write_nothing_and_open_no_connection(catalogue: Catalogu
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     text = "Write to ana@northwind.example or see https://www.northwind.example, phone +44 20 7946 0958."
     for name in LIBRARY:
-        catalogue.load(name).run_library(Source(text))
+        skill = catalogue.load(name)
+        skill.run_library(Source(text, load_cases(skill)[0].source.inputs))
     assert list(tmp_path.rglob("*")) == []
 
 
@@ -82,6 +87,7 @@ def test_library_skills_write_nothing_and_open_no_connection(catalogue: Catalogu
 @pytest.mark.parametrize("piece", ["a.", "a@", "1 ", "(", "http://", "x", "+49 30 901820 ", "00"])
 def test_library_skill_reads_a_hostile_text_in_seconds(name: str, piece: str, catalogue: Catalogue) -> None:
     skill = catalogue.load(name)
+    inputs = load_cases(skill)[0].source.inputs
     started = time.process_time()
-    skill.run_library(Source((piece * 20_000)[:20_000]))
+    skill.run_library(Source((piece * 20_000)[:20_000], inputs))
     assert time.process_time() - started < 10
