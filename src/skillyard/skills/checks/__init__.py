@@ -3,4 +3,18 @@
 from skillyard.skills.checks import days, fields, labels, numbers, scores, texts
 from skillyard.skills.checks.registry import CHECKS, Answer, CheckFailure, bind, check, run_checks, values_at
 
-__all__ = ["CHECKS", "Answer", "CheckFailure", "bind", "check", "days", "fields", "labels", "numbers", "run_checks", "scores", "texts", "values_at"]
+__all__ = [
+    "CHECKS",
+    "Answer",
+    "CheckFailure",
+    "bind",
+    "check",
+    "days",
+    "fields",
+    "labels",
+    "numbers",
+    "run_checks",
+    "scores",
+    "texts",
+    "values_at",
+]
