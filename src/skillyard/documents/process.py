@@ -7,16 +7,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import psutil
 
-from skillyard.documents.result import Parsed, Rejected, reject
+from skillyard.documents.result import Parsed, Rejected, Spool, reject
 from skillyard.documents.spool import SpoolFile
 from skillyard.documents.wire import READY, decode_fields, decode_result, encode_fields
 
@@ -29,7 +29,25 @@ FULL_SHARE = 0.8
 MAX_DEADLINE_S = 1_800.0
 """However many of its pages have to be read by OCR, each of which asks for time of its own; more than ``patience.MAX_S`` grants."""
 
-Result = TypeVar("Result", Parsed, Rejected, Parsed | Rejected)
+Result = TypeVar("Result")
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True, slots=True)
+class Work(Generic[Result]):
+    """What a pool's workers do with a document."""
+
+    module: str
+    """Started as a program with the connection's descriptor and the memory in MiB."""
+    decode: Callable[[bytes, Callable[[], Spool]], Result | Rejected]
+    """Reads its answer, of which the first byte is no brace; ValueError, TypeError or KeyError when that makes no sense."""
+    told: tuple[str, ...] = ()
+    """What each worker is told once."""
+
+
+def parsing(passwords: Sequence[str] = ()) -> Work[Parsed]:
+    """Return the work of reading documents; the passwords are tried on encrypted ones."""
+    return Work("skillyard.documents.worker", decode_result, tuple(passwords))
 
 
 class WorkerFailed(RuntimeError):
@@ -61,16 +79,16 @@ class Job:
         return reject(self.doc_id, self.kind, self.mime_type, error_kind, found)
 
 
-class WorkerProcess:
+class WorkerProcess(Generic[Result]):
     """A fresh interpreter behind one connection, in a session of its own so that it dies with all it may have started."""
 
-    def __init__(self, memory_mb: int, passwords: Sequence[str] = ()) -> None:
+    def __init__(self, memory_mb: int, work: Work[Result]) -> None:
         ours, theirs = socket.socketpair()
-        self._memory_mb, self._passwords = memory_mb, passwords
+        self._memory_mb, self._work = memory_mb, work
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
         with theirs:
             # The kernel's limit lies above the watched one: being watched tells why, the kernel only ends what is too fast to see.
-            command = [sys.executable, "-P", "-m", "skillyard.documents.worker", str(theirs.fileno()), str(memory_mb + memory_mb // 2)]
+            command = [sys.executable, "-P", "-m", work.module, str(theirs.fileno()), str(memory_mb + memory_mb // 2)]
             self._process = subprocess.Popen(
                 command,
                 pass_fds=[theirs.fileno()],
@@ -99,7 +117,7 @@ class WorkerProcess:
         try:
             if not self.connection.poll(START_S) or self.connection.recv_bytes() != READY:
                 raise WorkerFailed(f"a parser process did not start within {START_S:.0f} s.")
-            self.connection.send_bytes(encode_fields({str(number): text for number, text in enumerate(self._passwords)}))
+            self.connection.send_bytes(encode_fields({str(number): text for number, text in enumerate(self._work.told)}))
         except (EOFError, ConnectionError) as error:
             raise WorkerFailed(f"a parser process does not start: {self._last_words() or self._how_it_ended()}") from error
         self.has_started = True
@@ -115,7 +133,7 @@ class WorkerProcess:
             return False
         return True
 
-    def receive(self) -> Parsed | Rejected | None:
+    def receive(self) -> Result | Rejected | None:
         """Return the result it has sent, or the reject that its death means; None when it says what the document is or needs more time."""
         job = self._current()
         try:
@@ -127,7 +145,7 @@ class WorkerProcess:
                     return None
                 job.kind, job.mime_type = str(fields["kind"]), str(fields["mime_type"])
                 return None
-            result = decode_result(message, lambda: SpoolFile(job.spool))
+            result = self._work.decode(message, lambda: SpoolFile(job.spool))
         except (EOFError, ConnectionError):
             return self._done(self._reject_of_death(job), is_spent=True)
         except OSError:
@@ -161,7 +179,7 @@ class WorkerProcess:
         assert self.job is not None
         return self.job
 
-    def _done(self, result: Result, is_spent: bool) -> Result:
+    def _done(self, result: Done, is_spent: bool) -> Done:
         self._current().spool.unlink(missing_ok=True)
         self.job, self.n_done, self.is_spent = None, self.n_done + 1, is_spent or self._is_nearly_full()
         return result
