@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from skillyard.documents import Rejected
 from skillyard.errors import SkillyardError
 from skillyard.gateway.complete import BudgetExhausted, Completion, Gateway, ItemRefused, ProviderUnavailable, WaitingForBatch
 from skillyard.gateway.request import Request
@@ -17,6 +18,7 @@ from skillyard.running.runs import RunPlan
 from skillyard.running.voters import voters_of
 from skillyard.skills import OutputError, Skill, Source, parse_output, run_checks
 from skillyard.skills.agreement import agreement
+from skillyard.skills.output import validate_output
 from skillyard.tiers import TIERS
 from skillyard.tokens import estimate_tokens
 
@@ -230,13 +232,13 @@ def _pass_checks(skill: Skill, value: Mapping[str, Any], source: Source, paramet
         raise AnswerFailed("failed_check", "; ".join(f"{f.check}: {f.message}" for f in failures))
 
 
-def answer_by_library(item: Item, skill: Skill, plan: RunPlan) -> Outcome | None:
+def answer_by_library(item: Item, skill: Skill, asker: Asker) -> Outcome | None:
     """Return what the skill's own code says of an item; an exception in it is that item's reject. None: a model is to be asked."""
     try:
-        value = skill.run_library(item.source, plan.parameters)
+        value = skill.run_library(item.source, asker.parameters)
         if value is None:
             return None
-        _pass_checks(skill, value, item.source, plan.parameters)
+        _pass_checks(skill, value, item.source, asker.parameters)
     except AnswerFailed as failure:
         if skill.kind == "mixed":
             return None
@@ -244,3 +246,15 @@ def answer_by_library(item: Item, skill: Skill, plan: RunPlan) -> Outcome | None
     except Exception as error:
         return Outcome("reject", "none", error_kind="library_error", error_message=f"{type(error).__name__}: {error}"[:500])
     return Outcome("result", "none", f"library:{skill.name}", value)
+
+
+def judge_file(skill: Skill, said: dict[str, Any] | Rejected, plan: RunPlan) -> Outcome:
+    """Return what a process that has read a file makes of its item: a value that has the schema and passes every check, or a reject."""
+    if isinstance(said, Rejected):
+        return Outcome("reject", "none", error_kind=said.error_kind, error_message=said.error_message[:500])
+    try:
+        validate_output(skill, said)
+        _pass_checks(skill, said, Source(), plan.parameters)
+    except (OutputError, AnswerFailed) as failure:
+        return Outcome("reject", "none", error_kind=failure.kind, error_message=failure.message[:500])
+    return Outcome("result", "none", f"library:{skill.name}", said)

@@ -13,7 +13,6 @@ from hashlib import sha256
 from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -109,23 +108,20 @@ def _read(lake: Lake, storage: Storage, files: Iterable[str]) -> Iterator[_Said]
         for batch in scan_file(lake, file, DOCUMENTS.schema, DOCUMENTS.partition, COLUMNS, pc.starts_with(pc.field("uri"), base)):
             batch = batch.set_column(1, "at_us", batch["ingested_at"].cast(pa.int64()))
             for uri, at_us, etag, size_bytes, doc_id, status, kind, mime_type, parent in to_tuples(batch):
-                key = _key_of(storage, base, uri)
+                key = _key_of(storage, uri)
                 member_uri = uri if parent is not None else None
                 yield _Said(key, at_us, False, Known(key, at_us, etag, size_bytes, doc_id, status, kind, mime_type, parent, member_uri))
 
 
 def _hint(storage: Storage, one: Seen) -> _Said:
-    key = _key_of(storage, storage.uri("x")[:-1], one.uri)
+    key = _key_of(storage, one.uri)
     return _Said(key, one.at_us, True, Known(key, one.at_us, one.etag, 0, one.doc_id, "", "", "", None, None))
 
 
-def _key_of(storage: Storage, base: str, uri: str) -> str:
+def _key_of(storage: Storage, uri: str) -> str:
     """Return the key of an address; below an archive what follows ``!/`` is left as it is."""
-    path = uri.removeprefix(base)
-    if storage.root.startswith("s3://"):
-        return path
-    archive, mark, member = path.partition("!/")
-    return unquote(archive) + mark + member
+    archive, mark, member = uri.partition("!/")
+    return storage.key(archive) + mark + member
 
 
 def _sorted_runs(said: Iterable[_Said], stem: Path) -> list[Iterator[_Said]]:

@@ -28,6 +28,8 @@ ITEM_FIELDS = [
     pa.field("inputs", pa.large_string()),
 ]
 ITEM_SCHEMA = pa.schema(ITEM_FIELDS)
+FILE_STATUSES = ("parsed", "unpacked", "rejected")
+"""Documents whose bytes are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,14 @@ class Item:
 
 def find_items(lake: Lake, skill: Skill, inbox: str, source_prefix: str = "") -> Iterator[Item]:
     """Yield the items that a skill applies to, in the order of their texts on the lake."""
-    documents = _current_documents(lake, open_storage(inbox).uri(source_prefix) if source_prefix else "")
+    statuses = FILE_STATUSES if skill.input_unit == "file" else ("parsed",)
+    documents = _current_documents(lake, open_storage(inbox).uri(source_prefix) if source_prefix else "", statuses)
     for where in skill.applies_to.where:
         matching = _matching_docs(lake, where.skill, where.column, where.equals)
         documents = {doc_id: row for doc_id, row in documents.items() if doc_id in matching}
+    if skill.input_unit == "file":
+        yield from _files(skill, documents)
+        return
     taken = _taken(lake, skill)
     for doc_id, texts in _texts(lake, documents, _table_of(skill)):
         row = documents[doc_id]
@@ -78,15 +84,22 @@ def items_of(lake: Lake, doc_ids: Collection[str], skills: Sequence[Skill]) -> I
                     yield skill.name, item
 
 
-def _current_documents(lake: Lake, uri_prefix: str) -> dict[str, dict[str, Any]]:
-    """Return the newest parsed version per uri, by doc_id: equal bytes at two places are one document, at its first uri."""
+def _files(skill: Skill, documents: dict[str, dict[str, Any]]) -> Iterator[Item]:
+    """Yield the documents as files; what ingestion could not read is one, too."""
+    for doc_id, row in sorted(documents.items()):
+        if applies(skill, row["kind"], row["uri"], row["language"], None):
+            yield Item(doc_id, doc_id, None, None, row["uri"], row["language"], "")
+
+
+def _current_documents(lake: Lake, uri_prefix: str, statuses: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return the newest version per uri, by doc_id: equal bytes at two places are one document, at its first uri."""
     columns = ["doc_id", "uri", "kind", "language", "status", "ingested_at"]
     newest: dict[str, dict[str, Any]] = {}
     for row in read(lake, "documents", columns).sort_by("ingested_at").to_pylist():
         newest[row["uri"]] = row
     found: dict[str, dict[str, Any]] = {}
     for uri in sorted(newest, reverse=True):
-        if newest[uri]["status"] == "parsed" and uri.startswith(uri_prefix):
+        if newest[uri]["status"] in statuses and uri.startswith(uri_prefix):
             found[newest[uri]["doc_id"]] = newest[uri]
     return found
 

@@ -7,7 +7,7 @@ next try finds them.
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,19 +15,24 @@ from decimal import Decimal
 import pyarrow as pa
 
 from skillyard.costs.prices.book import PriceBook, load_prices
+from skillyard.documents.pool import WorkerPool
 from skillyard.gateway.budgets import Limits
 from skillyard.gateway.complete import Gateway
 from skillyard.lake.lake import Lake
 from skillyard.lake.tables import MONEY, TIMESTAMP
 from skillyard.profiles import Profile, load_profile
-from skillyard.running.answer import Outcome, RoutedItem, answer_by_library, answer_item
+from skillyard.running.answer import Outcome, RoutedItem, answer_by_library, answer_item, judge_file
+from skillyard.running.files import FileGone, Files
 from skillyard.running.lease import renew_lease
 from skillyard.running.runs import RunPlan, Workspace, check_ready, outcome_key, run_limits, run_of
 from skillyard.settings import Settings
+from skillyard.skills.worker import handling
 from skillyard.tiers import TIERS
 
 PROGRESS_EVERY_S = 5.0
 MAX_IN_FLIGHT = 256
+N_PROCESSES = 2
+"""That work on files side by side, as in parsing."""
 
 OUTCOME_SCHEMA = pa.schema(
     [
@@ -112,6 +117,8 @@ class _Progress:
 
 
 def _by_library(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: _Progress) -> list[Outcome]:
+    if space.skill.input_unit == "file":
+        return _by_file_library(space, plan, items, told)
     outcomes = []
     for item in items:
         outcome = _late(plan, item) or answer_by_library(item, space.skill, plan)
@@ -120,6 +127,32 @@ def _by_library(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: 
         if told.step():
             told.tell()
     return outcomes
+
+
+def _by_file_library(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: _Progress) -> list[Outcome]:
+    """Have files worked on by processes of their own, side by side: their bytes are hostile."""
+    skill, settings = space.skill, space.settings
+    outcomes: dict[str, Outcome] = {}
+    files = Files(settings.inbox, settings.load_passwords())
+
+    def loaded() -> Iterator[tuple[str, str, bytes]]:
+        for item in items:
+            late = _late(plan, item)
+            try:
+                if late is None:
+                    yield item.item_id, item.uri.rpartition("/")[2], files.load(item)
+            except FileGone as error:
+                late = Outcome("reject", "none", error_kind="source_changed", error_message=str(error)[:500])
+            if late is not None:
+                outcomes[item.item_id] = late
+
+    work = handling(skill.folder, skill.with_defaults(plan.parameters))
+    with WorkerPool(work, N_PROCESSES, skill.limits.timeout_s) as pool:
+        for item_id, said in pool.work_on(loaded()):
+            outcomes[item_id] = judge_file(skill, said, plan)
+            if told.step():
+                told.tell()
+    return [outcomes[item.item_id] for item in items]
 
 
 def _by_models(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: _Progress) -> list[Outcome]:

@@ -6,10 +6,13 @@ from urllib.parse import unquote
 from skillyard.skills.skill import Skill
 
 
-def applies(skill: Skill, kind: str, uri: str, language: str | None, n_chars: int) -> bool:
-    """Return whether the skill works on such a document; ``applies_to.where`` is for the planner, who can see other results."""
+def applies(skill: Skill, kind: str, uri: str, language: str | None, n_chars: int | None) -> bool:
+    """Return whether the skill works on such a document; ``applies_to.where`` is for the planner, who can see other results.
+
+    ``n_chars`` is None for a file, whose text nobody has read.
+    """
     rule = skill.applies_to
-    if n_chars < rule.min_chars or (rule.max_chars is not None and n_chars > rule.max_chars):
+    if n_chars is not None and (n_chars < rule.min_chars or (rule.max_chars is not None and n_chars > rule.max_chars)):
         return False
     if rule.kinds and kind not in rule.kinds:
         return False

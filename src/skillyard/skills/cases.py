@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skillyard.skills.errors import SkillError
 from skillyard.skills.skill import Skill
 from skillyard.skills.source import TEXT, Source
+
+if TYPE_CHECKING:
+    from skillyard.skills.spec import CaseSpec
 
 ASSERTIONS = ("equals", "one_of", "set", "includes", "contains", "lacks", "near", "judge")
 """equals: the same value. one_of: one of these. set: the same items in any order. includes: at least these items.
@@ -37,7 +40,8 @@ def load_cases(skill: Skill) -> list[Case]:
     from skillyard.skills.spec import CasesSpec, read_yaml
 
     file = skill.folder / "evals" / "cases.yaml"
-    cases = [Case(c.id, Source(c.text, c.inputs), c.parameters, c.expect) for c in read_yaml(CasesSpec, file).cases]
+    spec = read_yaml(CasesSpec, file).cases
+    cases = [Case(c.id, _source(skill, c, str(file), f"cases.{n}"), c.parameters, c.expect) for n, c in enumerate(spec)]
     for number, case in enumerate(cases):
         _check_case(skill, case, str(file), f"cases.{number}")
         if any(case.id == other.id for other in cases[:number]):
@@ -70,6 +74,24 @@ def judge_case(case: Case, value: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def to_judge(case: Case, value: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
+    """Return what a model has to judge of an output: path, what lies there, and the sentence that has to be true of it."""
+    return [(path, _at(value, path), a["judge"]) for path, a in case.expect.items() if "judge" in a]
+
+
+def _source(skill: Skill, spec: "CaseSpec", file: str, field: str) -> Source:
+    """Return what a case is about: a text, or a file that lies beside the cases."""
+    asked, other = ("file", "text") if skill.input_unit == "file" else ("text", "file")
+    if getattr(spec, asked) is None or getattr(spec, other) is not None:
+        raise SkillError(file, f"{field}.{asked}", f"a case of input_unit {skill.input_unit} has a {asked} and no {other}")
+    if spec.file is None:
+        return Source(spec.text or "", spec.inputs)
+    try:
+        return Source(data=(skill.folder / "evals" / spec.file).read_bytes(), name=spec.file.removeprefix("files/"))
+    except OSError as error:
+        raise SkillError(file, f"{field}.file", f"found {spec.file!r}, which cannot be read ({error})") from None
+
+
 def _check_case(skill: Skill, case: Case, file: str, field: str) -> None:
     """Raise SkillError when a case could not fail."""
     if not case.expect:
@@ -91,6 +113,10 @@ def _check_case(skill: Skill, case: Case, file: str, field: str) -> None:
                 raise SkillError(file, f"{field}.expect.{path}.{name}", "this assertion is not known", ASSERTIONS)
             if name == "near" and not (isinstance(expected, dict) and set(expected) == {"value", "within"}):
                 raise SkillError(file, f"{field}.expect.{path}.near", f"found {expected!r}", ("{value: number, within: number}",))
+            if name == "judge" and not (isinstance(expected, str) and expected.strip()):
+                raise SkillError(file, f"{field}.expect.{path}.judge", f"found {expected!r}", ("a sentence",))
+    if all(set(assertions) == {"judge"} for assertions in case.expect.values()):
+        raise SkillError(file, f"{field}.expect", f"the case {case.id!r} leaves everything to a judge", ASSERTIONS[:-1])
 
 
 def _at(value: Any, path: str) -> Any:

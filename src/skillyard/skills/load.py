@@ -24,6 +24,10 @@ def load_skill(folder: Path) -> Skill:
     if TIERS.index(spec.tier.default) > TIERS.index(spec.tier.max):
         allowed = TIERS[TIERS.index(spec.tier.default) :]
         raise SkillError(file, "tier.max", f"found {spec.tier.max!r}, which is below the default {spec.tier.default!r}", allowed)
+    if spec.input_unit == "file" and (spec.kind != "library" or spec.takes):
+        raise SkillError(
+            file, "input_unit", "found 'file', which only a library skill that takes nothing works on", ("document", "page", "chunk")
+        )
     if spec.routing.classifier and (spec.kind == "library" or spec.tier.default == spec.tier.max):
         raise SkillError(file, "routing.classifier", f"found {spec.routing.classifier!r}, but an item of this skill has no tier to choose")
     return _build(folder, head, spec, _checks(spec, file))
@@ -33,7 +37,7 @@ def read_frontmatter(folder: Path) -> "Frontmatter":
     """Return the head of SKILL.md."""
     from skillyard.skills.spec import Frontmatter, parse_yaml
 
-    return parse_yaml(Frontmatter, _split(folder)[0], folder / "SKILL.md")
+    return parse_yaml(Frontmatter, "\n" + _split(folder)[0], folder / "SKILL.md")
 
 
 def read_body(folder: Path) -> str:

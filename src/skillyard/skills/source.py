@@ -9,8 +9,13 @@ TEXT = "text"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text, and what other skills said of the same document."""
+    """A text, and what other skills said of the same document; or a file."""
 
-    text: str
+    text: str = ""
+    """Empty for a skill whose unit is the file."""
     inputs: Mapping[str, str] = field(default_factory=dict)
     """By the names under ``takes`` in skill.yaml; what is not text there is JSON here."""
+    data: bytes = field(default=b"", repr=False)
+    """The document's own bytes, for a skill whose unit is the file."""
+    name: str = ""
+    """The file's name, or its path in the archive that it lies in: a hint, never to be trusted."""

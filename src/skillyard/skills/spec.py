@@ -2,13 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from skillyard.skills.errors import SkillError
+from skillyard.skills.kinds import Bucket, Kind
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 Tier = Literal["fast", "standard", "expert"]
@@ -53,7 +54,7 @@ class Metadata(Strict):
     """Our own part of the frontmatter: Agent Skills metadata is a map of strings."""
 
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
-    bucket: Literal["ingestion", "qa-classification", "structured-tools", "workflows", "planning"]
+    bucket: Bucket
 
 
 class Frontmatter(Strict):
@@ -130,8 +131,8 @@ class ParameterSpec(Strict):
 class SkillSpec(Strict):
     """The whole of skill.yaml."""
 
-    kind: Literal["llm", "library", "mixed"]
-    input_unit: Literal["document", "page", "chunk"]
+    kind: Kind
+    input_unit: Literal["document", "page", "chunk", "file"]
     owner: Name
     tier: TierSpec = TierSpec()
     escalate_when: list[Literal["schema_error", "failed_check", "refusal", "truncated", "overflow", "unavailable", "disagreement"]] = []
@@ -161,7 +162,8 @@ class LabelsSpec(Strict):
 
 class CaseSpec(Strict):
     id: Sentence
-    text: Sentence
+    text: Sentence | None = None
+    file: Annotated[str, Field(pattern=r"^files/[\w.+-]+$")] | None = None
     parameters: dict[str, str | int | float | bool] = {}
     inputs: dict[str, Sentence] = {}
     expect: dict[str, dict[str, Any]]
@@ -208,7 +210,7 @@ class EnabledSpec(Strict):
     skills: dict[Name, EnabledItemSpec]
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML in which a key may stand once: of two, YAML itself keeps the last and drops the other, such as a limit, silently."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
@@ -237,7 +239,7 @@ def read_yaml(model: type[Model], file: Path) -> Model:
 def parse_yaml(model: type[Model], source: str, file: Path) -> Model:
     """Return YAML text as a model; see ``read_yaml``."""
     try:
-        value = yaml.load(source, Loader=_Loader)
+        value = yaml.load(source, Loader=UniqueKeys)
     except yaml.YAMLError as error:
         raise SkillError(str(file), "", f"this is not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(value, dict):
@@ -256,7 +258,7 @@ def _explain(model: type[BaseModel], error: ValidationError, file: str) -> Skill
     if first["type"] == "extra_forbidden":
         return SkillError(file, field, "this field is not known here", tuple(sorted(_fields_at(model, first["loc"][:-1]))))
     if first["type"] == "missing":
-        return SkillError(file, field, "this field is missing")
+        return SkillError(file, field, "this field is missing", _values_at(model, first["loc"]))
     if first["type"] == "literal_error":
         return SkillError(file, field, f"found {found}", tuple(re.findall(r"'([^']*)'", first["ctx"]["expected"])))
     pattern = first.get("ctx", {}).get("pattern")
@@ -266,6 +268,19 @@ def _explain(model: type[BaseModel], error: ValidationError, file: str) -> Skill
 
 def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
     """Return the field names allowed in the model that a pydantic location points into."""
+    here = _model_at(model, loc)
+    return [f.alias or n for n, f in here.model_fields.items()] if here else []
+
+
+def _values_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, ...]:
+    """Return the values allowed for the field that a pydantic location points to, if they can be listed."""
+    here = _model_at(model, loc[:-1])
+    annotations = [f.annotation for n, f in here.model_fields.items() if loc[-1] in (n, f.alias)] if here else []
+    return tuple(str(value) for a in annotations if get_origin(a) is Literal for value in get_args(a))
+
+
+def _model_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """Return the model that a pydantic location points into."""
     here: Any = model
     for part in loc:
         if isinstance(here, type) and issubclass(here, BaseModel):
@@ -273,6 +288,4 @@ def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
             here = next((f.annotation for n, f in fields.items() if part in (n, f.alias)), None)
         else:
             here = next((a for a in reversed(get_args(here)) if isinstance(a, type) and issubclass(a, BaseModel)), here)
-    if isinstance(here, type) and issubclass(here, BaseModel):
-        return [f.alias or n for n, f in here.model_fields.items()]
-    return []
+    return here if isinstance(here, type) and issubclass(here, BaseModel) else None

@@ -69,6 +69,10 @@ class Storage(Protocol):
         """Return the full URL of a key."""
         ...
 
+    def key(self, uri: str) -> str:
+        """Return the key of a full URL."""
+        ...
+
 
 def open_storage(root_url: str) -> Storage:
     """Return the store at a root URL (or plain path) without touching it yet.

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 from uuid import uuid4
 
@@ -124,6 +124,10 @@ class LocalStorage:
     def uri(self, key: str) -> str:
         """Return the full URL of a key."""
         return (self.folder / key).as_uri()
+
+    def key(self, uri: str) -> str:
+        """Return the key of a full URL."""
+        return unquote(uri.removeprefix(f"{self.folder.as_uri()}/"))
 
     def _path(self, key: str) -> Path:
         return self.folder / check_key(key)

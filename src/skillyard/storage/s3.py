@@ -153,6 +153,10 @@ class S3Storage:
         """Return the full URL of a key."""
         return f"{self.root}/{key}"
 
+    def key(self, uri: str) -> str:
+        """Return the key of a full URL."""
+        return uri.removeprefix(f"{self.root}/")
+
     @property
     def _client(self) -> Any:
         return _client(os.getpid(), s3_endpoint(), s3_region(), *(os.environ.get(name) for name in CREDENTIALS))
