@@ -1,6 +1,6 @@
 """Named checks, by what they look at: importing this package registers all of them."""
 
-from skillyard.skills.checks import days, fields, labels, numbers, scores, texts
+from skillyard.skills.checks import days, fields, labels, languages, numbers, questions, readability, scores, texts
 from skillyard.skills.checks.registry import CHECKS, Answer, CheckFailure, bind, check, run_checks, values_at
 
 __all__ = [
@@ -12,7 +12,10 @@ __all__ = [
     "days",
     "fields",
     "labels",
+    "languages",
     "numbers",
+    "questions",
+    "readability",
     "run_checks",
     "scores",
     "texts",
