@@ -350,7 +350,8 @@ def test_an_eval_below_the_skills_pass_rate_ends_with_1(
     assert code == 1 and "fast has to reach 85%: not reached." in err and "late-parcel" in out
     code, out, _ = call(capsys, monkeypatch, "skills", "eval", "tag-document", "--tier", "fast", "--json")
     report = json.loads(out)
-    assert code == 1 and not report["is_good"] and list(report["pass_rates"]) == ["fast"] and report["verdicts"][0]["message"]
+    assert code == 1 and not report["is_good"] and [score["tier"] for score in report["scores"]] == ["fast"]
+    assert report["proven"] is None and "would be needed" in report["verdict"] and report["verdicts"][0]["message"]
 
 
 def test_a_plan_and_the_red_flags_from_the_command_line(

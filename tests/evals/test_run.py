@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from skillyard.errors import ConfigError, RunLocked, UnknownName
-from skillyard.evals.run import EvalReport, eval_skill
+from skillyard.evals.report import EvalReport
+from skillyard.evals.run import eval_skill
 from skillyard.gateway.state import open_state
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
@@ -50,7 +51,7 @@ def labels(settings: Settings) -> list[str]:
 
 
 def rates(report: EvalReport) -> dict[str, float]:
-    return report.pass_rates
+    return {score.tier: score.pass_rate for score in report.scores}
 
 
 def test_every_case_is_asked_on_every_tier_and_each_verdict_is_a_row(own: Settings) -> None:
@@ -105,7 +106,7 @@ def test_a_budget_holds_and_what_was_not_asked_is_said(own: Settings) -> None:
 
 def test_what_cannot_be_evaluated_is_refused_before_a_call(own: Settings, simulator: Simulator) -> None:
     with pytest.raises(ConfigError, match="asks no model"):
-        eval_skill(own, "detect-language")
+        eval_skill(own, "detect-language", "fast")
     with pytest.raises(UnknownName, match="tier for classify-urgency"):
         eval_skill(own, SKILL, "huge")
     take_lease(open_state(own.state), run_lease(SKILL, own.lake), "airflow:somebody")

@@ -23,6 +23,7 @@ from skillyard.running.answer import PENDING
 from skillyard.running.items import Item, items_of
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, Skill, SkillError
+from skillyard.tiers import TIERS
 
 WINDOW = timedelta(days=180)
 """Older rows are not looked at."""
@@ -54,7 +55,8 @@ def gather(settings: Settings, skill: str | None = None, now: datetime | None = 
     lake, since = Lake(settings.lake), (now or datetime.now(UTC)) - WINDOW
     left_out: Counter[str] = Counter()
     audits = _groups(_read(lake, AUDITS, AUDIT_COLUMNS, skill, since), "audit_id", "item_id")
-    evals = _groups(_read(lake, EVALS, EVAL_COLUMNS, skill, since), "eval_id", "case_id")
+    asked = (row for row in _read(lake, EVALS, EVAL_COLUMNS, skill, since) if row["tier"] in TIERS)  # of a library nothing is to be routed
+    evals = _groups(asked, "eval_id", "case_id")
     found = [*_of_audits(lake, Catalogue(settings.include), audits, left_out), *map(_of_case, evals)]
     return Gathered([row for row in found if _is_sound(row, left_out)], dict(left_out))
 

@@ -201,10 +201,13 @@ def _load_team(settings: Settings, name: str) -> Team:
     return find_team(load_teams(settings.include / "teams.yaml"), name)
 
 
-def check_ready(skill: Skill, profile: Profile, prices: PriceBook) -> None:
-    """Raise for a missing key or price of any tier a run of the skill may reach, or a rule that cannot be, before a call is made."""
+def check_ready(skill: Skill, profile: Profile, prices: PriceBook, *also: str) -> None:
+    """Raise for a missing key or price of any tier that a run of the skill may reach, or of ``also``, or a rule that cannot be.
+
+    Before a call is made.
+    """
     suite_of(skill)
-    tiers = [lane for lane in skill.lanes if lane in TIERS]
+    tiers = [tier for tier in TIERS if tier in skill.lanes or tier in also]
     pools = tiers + [voter_pool(d.name) for voters in voters_of(skill, profile).values() for d in voters]
     profile.check_keys(pools)
     now = datetime.now(UTC)

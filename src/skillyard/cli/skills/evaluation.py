@@ -19,18 +19,24 @@ def evaluate_skill(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the skill's own cases on its tiers, paid by its owner, and say what passes. Exit code 1 below the skill's min_pass_rate."""
+    """Ask the skill's own cases on its tiers, paid by its owner, and say what that proves. Exit code 1 below the skill's min_pass_rate.
+
+    A library skill answers its cases without a model; the library of a mixed skill answers first, as in a run.
+    """
     from skillyard.evals.run import eval_skill
 
-    report = eval_skill(Settings.from_env(), skill, tier)
+    report = eval_skill(Settings.from_env(), skill, tier, say)
     if as_json:
-        print_value(asdict(report) | {"pass_rates": report.pass_rates, "is_good": report.is_good}, as_json)
+        print_value(report.as_dict(), as_json)
     else:
-        print_rows([asdict(v) for v in report.verdicts], as_json, widths={"message": 90})
-        for name, share in report.pass_rates.items():
-            say(f"{name}: {share:.0%} of the cases are right")
-        say(f"{report.decided_on} has to reach {report.min_pass_rate:.0%}: {'reached' if report.is_good else 'not reached'}.")
+        wrong = [{"case": v.case_id, "tier": v.tier, "wrong": v.message} for v in report.verdicts if not v.is_right]
+        if wrong:
+            print_rows(wrong, as_json, widths={"wrong": 110})
+            print()
+        print_rows([asdict(score) for score in report.scores], as_json)
     for unasked in report.unasked:
         say(f"not answered: {unasked}")
+    say(f"{report.decided_on} has to reach {report.min_pass_rate:.0%}: {'reached' if report.is_good else 'not reached'}.")
+    say(f"Proven: {report.verdict}.")
     if not report.is_good:
         raise typer.Exit(1)

@@ -1,0 +1,90 @@
+"""What a skill's own cases prove of a tier: its pass rate with an interval, and which tiers are good enough, or not, beyond doubt.
+
+The interval is Wilson's, of 95 %: it holds for few cases and for rates near 0 and 1.
+Source: https://doi.org/10.1080/01621459.1927.10502953
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from skillyard.tiers import TIERS
+
+Z = 1.959963984540054
+"""Standard errors on either side that hold 95 % of a normal distribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassRate:
+    """How many cases a tier got right."""
+
+    n_right: int
+    n_cases: int
+
+    @property
+    def share(self) -> float:
+        """0..1; 0 without cases."""
+        return self.n_right / self.n_cases if self.n_cases else 0.0
+
+    @property
+    def lower(self) -> float:
+        """The least that the rate may be."""
+        return wilson(self.n_right, self.n_cases)[0]
+
+    @property
+    def upper(self) -> float:
+        """The most that the rate may be."""
+        return wilson(self.n_right, self.n_cases)[1]
+
+    @property
+    def text(self) -> str:
+        """As a sentence has it."""
+        return f"{self.n_right} of {self.n_cases} right, between {self.lower:.0%} and {self.upper:.0%}"
+
+
+def wilson(n_right: int, n_cases: int) -> tuple[float, float]:
+    """Return both ends of the interval of a rate, 0..1; everything is possible without cases."""
+    if not n_cases:
+        return 0.0, 1.0
+    share, weight = n_right / n_cases, Z * Z / n_cases
+    middle = share + weight / 2
+    half = Z * math.sqrt(share * (1 - share) / n_cases + weight / (4 * n_cases))
+    lower = 0.0 if n_right == 0 else (middle - half) / (1 + weight)
+    return lower, 1.0 if n_right == n_cases else (middle + half) / (1 + weight)
+
+
+def n_cases_to_prove(least: float) -> int | None:
+    """Return how many cases, all of them right, prove a pass rate; None when no number does."""
+    if least >= 1:
+        return None
+    n_cases = max(1, math.ceil(least * Z * Z / (1 - least)))
+    return n_cases if wilson(n_cases, n_cases)[0] >= least else n_cases + 1
+
+
+def cheapest_adequate(rates: Mapping[str, PassRate], least: float) -> str | None:
+    """Return the cheapest tier that is proven to reach a pass rate; None when none is."""
+    return next((tier for tier in TIERS if tier in rates and rates[tier].lower >= least), None)
+
+
+def inadequate_tiers(rates: Mapping[str, PassRate], least: float) -> dict[str, PassRate]:
+    """Return the tiers that are proven not to reach a pass rate."""
+    return {tier: rate for tier, rate in rates.items() if tier in TIERS and rate.upper < least}
+
+
+def verdict(rates: Mapping[str, PassRate], least: float) -> str:
+    """Return what the cases prove, in words: where an item may start, where not, or how many cases it would take to know."""
+    said = [f"{tier} is proven not to reach {least:.0%} ({rate.text})" for tier, rate in inadequate_tiers(rates, least).items()]
+    if tier := cheapest_adequate(rates, least):
+        said.append(f"{tier} is the cheapest tier proven to reach {least:.0%} ({rates[tier].text})")
+    else:
+        said.append(f"no tier is proven to reach {least:.0%}: {lacking(rates.values(), least)}")
+    return "; ".join(said)
+
+
+def lacking(rates: Iterable[PassRate], least: float) -> str:
+    """Return why these cases do not prove a pass rate, and how many would."""
+    n_cases, n_needed = max((rate.n_cases for rate in rates), default=0), n_cases_to_prove(least)
+    if n_needed is None:
+        return "no number of cases proves that nothing is ever wrong"
+    most = f"{n_cases} cases, all right, prove {wilson(n_cases, n_cases)[0]:.0%}"
+    return f"{most}; {n_needed}, all right, would be needed" if n_cases < n_needed else f"too many of the {n_cases} cases are wrong"
