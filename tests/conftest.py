@@ -28,6 +28,7 @@ UNTROUBLED = {
     "context_tokens": None,
     "seed": 1,
     "retry_after_s": 1.0,
+    "said": {},
     "keep_requests": False,
     "batch": {},
     "output_tokens": None,

@@ -175,12 +175,23 @@ class Config:
     batch: BatchBehaviour = BatchBehaviour()
     seed: int = 1
     retry_after_s: float = 1.0
+    said: Mapping[str, str] = field(default_factory=dict)
+    """What every model answers to a prompt that holds a text, by that text; of several it holds the longest counts. Faults come after."""
     keep_requests: bool = False
     """Keep each request's body for ``/calls``."""
 
     def behaviour(self, model: str) -> Behaviour:
         """Return the model's behaviour, or the default."""
         return self.models.get(model, self.default)
+
+    def set_content(self, prompt: str) -> str | None:
+        """Return what is answered to a prompt, if that is set."""
+        held = [text for text in self.said if text in prompt]
+        return self.said[max(held, key=len)] if held else None
+
+
+_OF_ALL = ("models", "rules", "batch", "seed", "retry_after_s", "said", "keep_requests")
+"""Keys that are no model's behaviour."""
 
 
 def read_config(source: str) -> dict[str, Any]:
@@ -193,7 +204,7 @@ def read_config(source: str) -> dict[str, Any]:
 
 def parse_config(value: Mapping[str, Any]) -> Config:
     """Return the configuration; keys of a behaviour at the top level are the default of every model."""
-    own = {k: v for k, v in value.items() if k not in ("models", "rules", "batch", "seed", "retry_after_s", "keep_requests")}
+    own = {k: v for k, v in value.items() if k not in _OF_ALL}
     default = _behaviour(Behaviour(), own)
     return Config(
         default=default,
@@ -202,6 +213,7 @@ def parse_config(value: Mapping[str, Any]) -> Config:
         batch=BatchBehaviour(**value.get("batch", {})),
         seed=value.get("seed", 1),
         retry_after_s=value.get("retry_after_s", 1.0),
+        said=value.get("said", {}),
         keep_requests=value.get("keep_requests", False),
     )
 

@@ -88,7 +88,9 @@ class Provider:
             return Reply("context_length", prompt_tokens=prompt_tokens)
         fault = self._fault(model, key, plain_text(messages[-1].get("content")), more_faults or {})
         is_wrong = share(seed, "wrong", model, key) < behaviour.wrong
-        content = answer(document_of(messages), schema, key + model.encode() if is_wrong else key, is_wrong)
+        content = self.config.set_content("\n\n".join(plain_text(m.get("content")) for m in messages)) if self.config.said else None
+        if content is None:
+            content = answer(document_of(messages), schema, key + model.encode() if is_wrong else key, is_wrong)
         asked = behaviour.output_tokens.at(share(seed, "length", model, key)) if behaviour.output_tokens else 0
         reasoning = max(asked - n_tokens(content), 0)
         content, finish_reason = _spoil(content, fault)

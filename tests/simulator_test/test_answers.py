@@ -56,3 +56,12 @@ def test_max_tokens_truncates(simulator: Simulator) -> None:
     (got,) = ask(simulator.url, request(1, max_tokens=5))
     assert got.body["choices"][0]["finish_reason"] == "length"
     assert got.body["usage"]["completion_tokens"] == 5
+
+
+def test_a_set_content_answers_the_prompts_that_hold_its_text(simulator: Simulator) -> None:
+    simulator.configure(said={TEXT.format(n=1): "one", TEXT.format(n=1)[:9]: "short", "nowhere": "never"}, wrong=1.0)
+    one, other = ask(simulator.url, request(1), request(1, "sim-expert"))
+    assert (one.message["content"], other.message["content"]) == ("one", "one"), "the longest text that the prompt holds"
+    assert one.body["usage"]["completion_tokens"] == 1
+    simulator.configure(said={}, wrong=0.0)
+    assert ask(simulator.url, request(1))[0].value["label"]
