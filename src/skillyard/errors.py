@@ -7,6 +7,9 @@ into a failed task and the second into a retry.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+MANY_NAMES, NEAR_NAMES = 40, 8
+"""Of more allowed names than the first, a message lists only as many of the nearest as the second."""
+
 
 class SkillyardError(Exception):
     """The base of all of them. Arguments are kept, so an instance pickles and prints the same everywhere."""
@@ -34,6 +37,10 @@ class UnknownName(ConfigError):
     def __str__(self) -> str:
         close = get_close_matches(self.name, self.allowed, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
+        n_allowed = len(self.allowed)
+        if n_allowed > MANY_NAMES:
+            near = get_close_matches(self.name, self.allowed, n=NEAR_NAMES, cutoff=0.3) or self.allowed[:NEAR_NAMES]
+            return f"unknown {self.kind} {self.name!r}.{hint} Allowed: {', '.join(near)} … ({n_allowed} in all)."
         return f"unknown {self.kind} {self.name!r}.{hint} Allowed: {', '.join(self.allowed) or 'none yet'}."
 
 

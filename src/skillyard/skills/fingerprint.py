@@ -4,12 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from skillyard.skills.skill import Skill
 
-NOT_COUNTED = ("evals", "expectations.yaml", "__pycache__")
+NOT_COUNTED = ("evals", "expectations.yaml")
 """What in a skill's folder never changes an answer."""
 
 
@@ -28,6 +28,16 @@ def fingerprint(skill: Skill, parameters: Mapping[str, Any]) -> str:
 def _files(folder: Path) -> Iterator[Path]:
     """Yield the files that count, in one order on every machine."""
     for file in sorted(folder.rglob("*"), key=lambda p: p.relative_to(folder).as_posix()):
-        parts = file.relative_to(folder).parts
-        if file.is_file() and parts[0] not in NOT_COUNTED and not any(p.startswith(".") or p == "__pycache__" for p in parts):
+        path = file.relative_to(folder)
+        if file.is_file() and is_kept(path) and is_counted(path):
             yield file
+
+
+def is_kept(path: PurePath) -> bool:
+    """Return whether a path in a skill's folder is part of it, and no cache or hidden file of this machine's."""
+    return not any(part.startswith(".") or part == "__pycache__" for part in path.parts)
+
+
+def is_counted(path: PurePath) -> bool:
+    """Return whether a file of a skill can change an answer."""
+    return path.parts[0] not in NOT_COUNTED

@@ -1,7 +1,8 @@
 """Inspect a skill's folder as a whole: everything that is wrong with it, not only the first thing."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ from skillyard.skills.cases import Case, judge_case, load_answers, load_cases
 from skillyard.skills.checks import run_checks
 from skillyard.skills.errors import OutputError, SkillError
 from skillyard.skills.expectations import FILE, column_problems, read_expectations
+from skillyard.skills.graph import find_cycle, sources_of
 from skillyard.skills.handler import load_handler
+from skillyard.skills.lines import line_of
 from skillyard.skills.load import load_skill
 from skillyard.skills.output import validate_output
+from skillyard.skills.scaffold import open_marks
 from skillyard.skills.schema import schema_problems
 from skillyard.skills.skill import Skill
 
@@ -27,13 +31,25 @@ class Problem:
     file: str
     field: str
     message: str
+    line: int | None = None
+    """Where the field stands in the file, from 1; None when that is no question of a line."""
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.field}: {self.message}" if self.field else f"{where}: {self.message}"
 
 
 def check_skill(folder: Path, reserved: Collection[str] = (), teams: Collection[str] | None = None) -> list[Problem]:
-    """Return every problem of a skill's folder, an empty list when it is sound.
+    """Return every problem of a skill's folder with its line, an empty list when it is sound.
 
     ``reserved``: column names an output may not use (the lake's ``RESERVED``). ``teams``: the owners there are.
     """
+    found = [*_folder_problems(folder, reserved, teams), *_open_problems(folder)]
+    return [p if p.line else replace(p, line=line_of(Path(p.file), p.field)) for p in dict.fromkeys(found)]
+
+
+def _folder_problems(folder: Path, reserved: Collection[str], teams: Collection[str] | None) -> list[Problem]:
+    """Return the problems of what the files say."""
     try:
         skill = load_skill(folder)
     except SkillError as error:
@@ -43,18 +59,24 @@ def check_skill(folder: Path, reserved: Collection[str] = (), teams: Collection[
         [Problem(file, field, message) for field, message in schema_problems(skill.declared_schema)],
         _tried(lambda: skill.output_schema),
         _tried(lambda: skill.fingerprint()),
-        _tried(lambda: load_handler(folder)) if skill.kind != "llm" else [],
+        _handler_problems(folder) if skill.kind != "llm" else [],
         _instruction_problems(skill),
         _output_problems(skill, file, reserved),
         _expectation_problems(skill, reserved),
         _case_problems(skill),
         _answer_problems(skill) if skill.kind != "library" else [],
         _source_problems(skill, reserved),
+        _cycle_problems(skill),
     )
     problems = [problem for part in parts for problem in part]
     if teams is not None and skill.owner not in teams:
         problems.append(Problem(file, "owner", f"found {skill.owner!r}. Allowed: {', '.join(sorted(teams))}"))
-    return list(dict.fromkeys(problems))
+    return problems
+
+
+def _open_problems(folder: Path) -> Iterator[Problem]:
+    """Yield what ``skills new`` left for the author to say."""
+    yield from (Problem(str(file), "", f"still to do: {what}", line) for file, line, what in open_marks(folder))
 
 
 def _tried(read: Callable[[], object]) -> list[Problem]:
@@ -64,6 +86,17 @@ def _tried(read: Callable[[], object]) -> list[Problem]:
     except SkillError as error:
         return [_problem(error)]
     return []
+
+
+def _handler_problems(folder: Path) -> Iterator[Problem]:
+    """Yield why a handler cannot be loaded; whatever its module raises is the author's to mend."""
+    try:
+        load_handler(folder)
+    except SkillError as error:
+        yield _problem(error)
+    except Exception as error:
+        line = error.lineno if isinstance(error, SyntaxError) else None
+        yield Problem(str(folder / "handler.py"), "", f"it cannot be imported: {type(error).__name__}: {error}", line)
 
 
 def _instruction_problems(skill: Skill) -> Iterator[Problem]:
@@ -144,15 +177,34 @@ def _source_problems(skill: Skill, reserved: Collection[str]) -> Iterator[Proble
     """Yield other skills' results that a skill names and that do not exist."""
     named = [(f"applies_to.where.{n}", w.skill, w.column) for n, w in enumerate(skill.applies_to.where)]
     named += [(f"takes.{name}", t.skill, t.column) for name, t in skill.takes.items()]
-    known = tuple(sorted(folder.name for folder in skill.folder.parent.iterdir() if (folder / "skill.yaml").exists()))
+    known = {folder.name for folder in skill.folder.parent.iterdir() if (folder / "skill.yaml").exists()}
+    file = str(skill.folder / "skill.yaml")
     for field, other, column in named:
-        file = str(skill.folder / "skill.yaml")
         if other not in known:
-            yield Problem(file, f"{field}.skill", f"found {other!r}. Allowed: {', '.join(known)}")
+            close = get_close_matches(other, known, n=1)
+            hint = f"Did you mean {close[0]!r}? " if close else ""
+            yield Problem(file, f"{field}.skill", f"found {other!r}, which is no skill. {hint}See: skillyard skills list")
             continue
-        columns = (*load_skill(skill.folder.parent / other).declared_schema.get("properties", {}), *reserved)
-        if column not in columns:
+        columns = _columns_of(skill.folder.parent / other, reserved)
+        if columns and column not in columns:
             yield Problem(file, f"{field}.column", f"found {column!r}. Allowed: {', '.join(columns)}")
+
+
+def _columns_of(folder: Path, reserved: Collection[str]) -> tuple[str, ...]:
+    """Return the columns of a skill's results; none when its own files have problems, which are told there."""
+    try:
+        return (*load_skill(folder).declared_schema.get("properties", {}), *sorted(reserved))
+    except SkillError:
+        return ()
+
+
+def _cycle_problems(skill: Skill) -> Iterator[Problem]:
+    """Yield a circle of skills that wait for each other's results: none of them would ever begin."""
+    cycle = find_cycle(skill.name, lambda name: sources_of(skill.folder.parent / name))
+    if cycle:
+        where = "applies_to.where" if cycle[1] in {w.skill for w in skill.applies_to.where} else "takes"
+        way = " → ".join(cycle)
+        yield Problem(str(skill.folder / "skill.yaml"), where, f"the skills wait for each other: {way}. Take one of these steps out")
 
 
 def _problem(error: SkillError) -> Problem:

@@ -166,7 +166,8 @@ class CaseSpec(Strict):
     file: Annotated[str, Field(pattern=r"^files/[\w.+-]+$")] | None = None
     parameters: dict[str, str | int | float | bool] = {}
     inputs: dict[str, Sentence] = {}
-    expect: dict[str, dict[str, Any]]
+    expect: dict[str, dict[str, Any]] = {}
+    refused: str | None = None
 
 
 class CasesSpec(Strict):
