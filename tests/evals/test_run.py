@@ -120,3 +120,96 @@ def test_an_eval_leaves_no_lease_behind(own: Settings) -> None:
     eval_skill(own, SKILL, "fast")
     take_lease(open_state(own.state), run_lease(SKILL, own.lake), "airflow:somebody")
     assert read(Lake(own.lake), "evals", ["evaluated_at"])["evaluated_at"].to_pylist()[0] >= began
+
+
+def test_a_library_answers_its_cases_without_a_model(own: Settings, simulator: Simulator) -> None:
+    report = eval_skill(own, "detect-language")
+    n_cases = len(load_cases(Catalogue(own.include).load("detect-language")))
+    assert rates(report) == {"none": 1.0} and report.is_good and report.decided_on == "none"
+    rows = read(Lake(own.lake), "evals").to_pylist()
+    assert len(rows) == n_cases and {(r["tier"], r["model"], r["cost_usd"]) for r in rows} == {("none", "library:detect-language", 0)}
+    assert simulator.calls() == [] and gather(own).rows == [], "where no tier is to be chosen, a router has nothing to learn"
+
+
+def make_mixed(settings: Settings, handler: str) -> None:
+    folder = settings.include / "skills" / SKILL
+    edit(folder / "skill.yaml", {"kind": "mixed"})
+    (folder / "handler.py").write_text(f"def handle(source, parameters):\n    {handler}\n")
+
+
+def test_a_mixed_skills_library_comes_first_and_a_tier_gets_the_rest(own: Settings, simulator: Simulator) -> None:
+    n_cases, first = expect(own, {"one_of": labels(own)}), load_cases(Catalogue(own.include).load(SKILL))[0]
+    simulator.configure(said={first.source.text: "never asked"})
+    values = {"level": labels(own)[0], "reason": first.source.text[:20], "confidence": 1.0}
+    known = {name: values.get(name) for name in Catalogue(own.include).load(SKILL).output_schema["properties"]}
+    make_mixed(own, f"return {known!r} if source.text == {first.source.text!r} else None")
+    report = eval_skill(own, SKILL)
+    assert {v.tier: v.model for v in report.verdicts if v.case_id == first.id} == {"none": f"library:{SKILL}"}
+    assert rates(report) == {"fast": 1.0, "standard": 1.0, "expert": 1.0} and len(report.verdicts) == 1 + 3 * (n_cases - 1)
+    assert {score.n_cases for score in report.scores} == {n_cases}
+    assert {r.source for r in gather(own).rows} == {"eval"} and len(gather(own).rows) == n_cases - 1
+
+
+def test_a_mixed_skills_label_that_is_none_goes_on_to_a_model(own: Settings, simulator: Simulator) -> None:
+    n_cases = expect(own, {"one_of": labels(own)})
+    make_mixed(own, "return {'level': 'no such label'}")
+    assert len([v for v in eval_skill(own, SKILL, "fast").verdicts if v.tier == "fast"]) == n_cases
+
+
+SENTENCE = "It names a level that a dispatcher can act on."
+
+
+def expect_sentence(settings: Settings) -> int:
+    return expect(settings, {"one_of": labels(settings), "judge": SENTENCE})
+
+
+def test_a_sentence_is_judged_by_the_expert_with_output_source_and_sentence_as_data(own: Settings, simulator: Simulator) -> None:
+    n_cases = expect_sentence(own)
+    simulator.configure(said={SENTENCE: '{"verdict": "yes"}'}, keep_requests=True)
+    report = eval_skill(own, SKILL, "fast")
+    assert rates(report) == {"fast": 1.0}
+    judged = [c for c in simulator.calls() if SENTENCE in c["body"]["messages"][1]["content"]]
+    assert len(judged) == n_cases and {c["model"] for c in judged} == {"sim-expert"}
+    case, asked = load_cases(Catalogue(own.include).load(SKILL))[0], judged[0]["body"]["messages"]
+    assert any(case.source.text in c["body"]["messages"][1]["content"] for c in judged)
+    assert all(f"<{part} " in asked[1]["content"] for part in ("source", "answer", "statement")) and SENTENCE not in asked[0]["content"]
+
+
+def test_a_judge_is_paid_by_the_owner_and_stands_in_the_ledger_under_its_purpose(own: Settings, simulator: Simulator) -> None:
+    n_cases = expect_sentence(own)
+    simulator.configure(said={SENTENCE: '{"verdict": "yes"}'})
+    eval_skill(own, SKILL, "fast")
+    calls = read(Lake(own.lake), "llm_calls").to_pylist()
+    assert sorted(c["purpose"] for c in calls) == ["eval"] * n_cases + ["judge"] * n_cases
+    assert {(c["team"], c["tier"]) for c in calls if c["purpose"] == "judge"} == {(Catalogue(own.include).load(SKILL).owner, "expert")}
+    assert sum((c["cost_usd"] for c in calls), Decimal(0)) == Decimal(simulator.bill()["total_usd"])
+
+
+def test_a_sentence_that_is_not_true_is_a_wrong_case(own: Settings, simulator: Simulator) -> None:
+    expect_sentence(own)
+    simulator.configure(said={SENTENCE: '{"verdict": "no"}'})
+    report = eval_skill(own, SKILL, "fast")
+    assert rates(report) == {"fast": 0.0} and all(
+        v.has_passed and "the judge says it is not true" in (v.message or "") for v in report.verdicts
+    )
+
+
+def test_a_case_that_is_wrong_anyway_is_not_judged(own: Settings, simulator: Simulator) -> None:
+    expect(own, {"equals": "no such label", "judge": SENTENCE})
+    eval_skill(own, SKILL, "fast")
+    assert {c["purpose"] for c in read(Lake(own.lake), "llm_calls").to_pylist()} == {"eval"}
+
+
+def test_a_judge_without_a_verdict_leaves_the_case_without_one(own: Settings, simulator: Simulator) -> None:
+    n_cases = expect_sentence(own)
+    simulator.configure(said={SENTENCE: '{"verdict": "perhaps"}'})
+    report = eval_skill(own, SKILL, "fast")
+    assert report.verdicts == () and len(report.unasked) == n_cases and not report.is_good
+    assert all("the judge gives no verdict" in said for said in report.unasked)
+
+
+def test_progress_is_told_while_it_lasts(own: Settings, simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    n_cases, told = expect(own, {"one_of": labels(own)}), list[str]()
+    monkeypatch.setattr("skillyard.evals.run.PROGRESS_EVERY_S", 0.0)
+    eval_skill(own, SKILL, "fast", told.append)
+    assert len(told) == n_cases and told[-1].startswith(f"{SKILL}: {n_cases}/{n_cases} cases, ") and told[-1].endswith(" 0 s left")

@@ -120,7 +120,7 @@ class Evaluator:
     def _by_library(self, case: Case) -> "Answered | None":
         """Return what the skill's own code answers; None when a model is to be asked."""
         began = time.perf_counter()
-        outcome = answer_by_library(_item(case), self.space.skill, self._asker(case))
+        outcome = answer_by_library(case.source, self.space.skill, case.parameters)
         return _settled(outcome, round((time.perf_counter() - began) * 1000)) if outcome else None
 
     async def _judge(self, case: Case, answered: "Answered | str", gateway: Gateway) -> Verdict | str:
@@ -237,7 +237,7 @@ def _keep(space: Workspace, eval_id: str, cases: Sequence[Case], verdicts: Seque
 
 
 def _row(verdict: Verdict, case: Case, same: Mapping[str, Any]) -> dict[str, Any]:
-    return {**asdict(verdict), **same, "text": case.source.text}
+    return {**asdict(verdict), **same, "text": case.source.text or case.source.name}
 
 
 def _item(case: Case) -> Item:

@@ -284,7 +284,7 @@ EVALS = Table(
             required("skill", TEXT, "the skill"),
             required("fingerprint", TEXT, "the skill's fingerprint that was evaluated"),
             required("case_id", TEXT, "the case in evals/cases.yaml"),
-            required("text", TEXT, "the case's text"),
+            required("text", TEXT, "the case's text; of a skill over files, the file's name"),
             required("tier", TEXT, "the tier that was asked; none when the skill's own code answered"),
             required("model", TEXT, "the resolved model; empty when nothing was answered"),
             required("has_passed", pa.bool_(), "the answer passed the schema and the named checks"),

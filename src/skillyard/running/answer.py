@@ -232,18 +232,20 @@ def _pass_checks(skill: Skill, value: Mapping[str, Any], source: Source, paramet
         raise AnswerFailed("failed_check", "; ".join(f"{f.check}: {f.message}" for f in failures))
 
 
-def answer_by_library(item: Item, skill: Skill, asker: Asker) -> Outcome | None:
+def answer_by_library(source: Source, skill: Skill, parameters: Mapping[str, Any]) -> Outcome | None:
     """Return what the skill's own code says of an item; an exception in it is that item's reject. None: a model is to be asked."""
     try:
-        value = skill.run_library(item.source, asker.parameters)
+        value = skill.run_library(source, parameters)
         if value is None:
             return None
-        _pass_checks(skill, value, item.source, asker.parameters)
+        _pass_checks(skill, value, source, parameters)
     except AnswerFailed as failure:
         if skill.kind == "mixed":
             return None
         return Outcome("reject", "none", error_kind=failure.kind, error_message=failure.message[:500])
     except Exception as error:
+        if isinstance(error, OutputError) and skill.kind == "mixed":  # such as a label of the skill's own where a run has others
+            return None
         return Outcome("reject", "none", error_kind="library_error", error_message=f"{type(error).__name__}: {error}"[:500])
     return Outcome("result", "none", f"library:{skill.name}", value)
 

@@ -121,7 +121,7 @@ def _by_library(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: 
         return _by_file_library(space, plan, items, told)
     outcomes = []
     for item in items:
-        outcome = _late(plan, item) or answer_by_library(item, space.skill, plan)
+        outcome = _late(plan, item) or answer_by_library(item.source, space.skill, plan.parameters)
         assert outcome is not None, "a library skill always says something"
         outcomes.append(outcome)
         if told.step():
@@ -181,7 +181,7 @@ async def _answer_all(
                 return
             outcome = _late(plan, item)
             if not outcome and plan.kind == "mixed":
-                outcome = await asyncio.to_thread(answer_by_library, item, space.skill, plan)
+                outcome = await asyncio.to_thread(answer_by_library, item.source, space.skill, plan.parameters)
             outcomes[item.item_id] = outcome or await answer_item(item, space.skill, plan, profile, gateway)
             if told.step():
                 await asyncio.to_thread(told.tell)  # a store that is locked for seconds may not hold up replies
