@@ -1,6 +1,6 @@
 """Named checks, by what they look at: importing this package registers all of them."""
 
-from skillyard.skills.checks import days, fields, labels, languages, numbers, questions, readability, scores, texts
+from skillyard.skills.checks import days, evidence, fields, labels, languages, numbers, questions, ratings, readability, scores, texts
 from skillyard.skills.checks.registry import CHECKS, Answer, CheckFailure, bind, check, run_checks, values_at
 
 __all__ = [
@@ -10,11 +10,13 @@ __all__ = [
     "bind",
     "check",
     "days",
+    "evidence",
     "fields",
     "labels",
     "languages",
     "numbers",
     "questions",
+    "ratings",
     "readability",
     "run_checks",
     "scores",
