@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import skills_ref
 
+from skillyard.documents.result import Refused
 from skillyard.lake.tables import RESERVED
 from skillyard.skills import Catalogue, Source, parse_output, run_checks
 from skillyard.skills.cases import judge_case, load_cases
@@ -29,7 +30,15 @@ def kind_of(name: str) -> str | None:
         return None
 
 
+def unit_of(name: str) -> str:
+    """Return what a sound skill works on."""
+    return Catalogue(INCLUDE).load(name).input_unit
+
+
 LIBRARY = [name for name in NAMES if kind_of(name) in ("library", "mixed")]
+READING_TEXT = [name for name in LIBRARY if Catalogue(INCLUDE).load(name).input_unit != "file"]
+OF_TEXTS = [name for name in LIBRARY if unit_of(name) != "file"]
+OF_FILES = [name for name in LIBRARY if unit_of(name) == "file"]
 ASKING = [name for name in NAMES if kind_of(name) in ("llm", "mixed")]
 
 
@@ -47,6 +56,10 @@ def test_folder_is_sound(name: str, catalogue: Catalogue) -> None:
 def test_library_skill_passes_its_cases(name: str, catalogue: Catalogue) -> None:
     skill = catalogue.load(name)
     for case in load_cases(skill):
+        if case.refused:
+            with pytest.raises(Refused, match=case.refused):
+                skill.run_library(case.source, case.parameters)
+            continue
         value = skill.run_library(case.source, case.parameters)
         if value is None and skill.kind == "mixed":
             continue
@@ -87,13 +100,16 @@ def test_library_skills_write_nothing_and_open_no_connection(catalogue: Catalogu
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     text = "Write to ana@northwind.example or see https://www.northwind.example, phone +44 20 7946 0958."
-    for name in LIBRARY:
+    for name in OF_TEXTS:
         skill = catalogue.load(name)
         skill.run_library(Source(text, load_cases(skill)[0].source.inputs))
+    for name in OF_FILES:
+        skill = catalogue.load(name)
+        skill.run_library(load_cases(skill)[0].source)
     assert list(tmp_path.rglob("*")) == []
 
 
-@pytest.mark.parametrize("name", LIBRARY)
+@pytest.mark.parametrize("name", OF_TEXTS)
 @pytest.mark.parametrize("piece", ["a.", "a@", "1 ", "(", "http://", "x", "+49 30 901820 ", "00"])
 def test_library_skill_reads_a_hostile_text_in_seconds(name: str, piece: str, catalogue: Catalogue) -> None:
     skill = catalogue.load(name)
