@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from skillyard.documents.result import ERROR_KINDS
 from skillyard.skills.errors import SkillError
 from skillyard.skills.skill import Skill
 from skillyard.skills.source import TEXT, Source
@@ -19,12 +20,14 @@ near: a number within ``within`` of ``value``. judge: a sentence that has to be 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One text and, by path of the output (``lines.amount``), the assertions on it."""
+    """One text or file and, by path of the output (``lines.amount``), the assertions on it."""
 
     id: str
     source: Source
     parameters: Mapping[str, Any]
     expect: Mapping[str, Mapping[str, Any]]
+    refused: str | None = None
+    """In place of assertions: the error_kind with which a file has to be refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def load_cases(skill: Skill) -> list[Case]:
 
     file = skill.folder / "evals" / "cases.yaml"
     spec = read_yaml(CasesSpec, file).cases
-    cases = [Case(c.id, _source(skill, c, str(file), f"cases.{n}"), c.parameters, c.expect) for n, c in enumerate(spec)]
+    cases = [Case(c.id, _source(skill, c, str(file), f"cases.{n}"), c.parameters, c.expect, c.refused) for n, c in enumerate(spec)]
     for number, case in enumerate(cases):
         _check_case(skill, case, str(file), f"cases.{number}")
         if any(case.id == other.id for other in cases[:number]):
@@ -94,8 +97,10 @@ def _source(skill: Skill, spec: "CaseSpec", file: str, field: str) -> Source:
 
 def _check_case(skill: Skill, case: Case, file: str, field: str) -> None:
     """Raise SkillError when a case could not fail."""
-    if not case.expect:
-        raise SkillError(file, f"{field}.expect", f"the case {case.id!r} asserts nothing", ASSERTIONS)
+    if bool(case.expect) == bool(case.refused):
+        raise SkillError(file, f"{field}.expect", f"the case {case.id!r} asserts nothing, or is refused as well", ASSERTIONS)
+    if case.refused and (skill.input_unit != "file" or case.refused not in ERROR_KINDS):
+        raise SkillError(file, f"{field}.refused", f"found {case.refused!r}; only a file can be refused", tuple(ERROR_KINDS))
     skill.with_defaults(case.parameters)
     taken = tuple(name for name in skill.takes if name != TEXT)
     if set(case.source.inputs) != set(taken):
@@ -115,7 +120,7 @@ def _check_case(skill: Skill, case: Case, file: str, field: str) -> None:
                 raise SkillError(file, f"{field}.expect.{path}.near", f"found {expected!r}", ("{value: number, within: number}",))
             if name == "judge" and not (isinstance(expected, str) and expected.strip()):
                 raise SkillError(file, f"{field}.expect.{path}.judge", f"found {expected!r}", ("a sentence",))
-    if all(set(assertions) == {"judge"} for assertions in case.expect.values()):
+    if case.expect and all(set(assertions) == {"judge"} for assertions in case.expect.values()):
         raise SkillError(file, f"{field}.expect", f"the case {case.id!r} leaves everything to a judge", ASSERTIONS[:-1])
 
 

@@ -16,6 +16,9 @@ class ReadOptions:
     spool: SpoolWriter | None = None
     """Takes what lies in archives and messages; None where only the document itself is wanted."""
 
+    has_ocr: bool = True
+    """Pages without text are read as pictures."""
+
     def spool_for_members(self) -> SpoolWriter:
         """Return the spool; ``Refused`` where there is none."""
         if self.spool is None:

@@ -28,7 +28,7 @@ def read_pdf(data: bytes, options: ReadOptions) -> Content:
     except pypdfium2.PdfiumError as error:
         return _rescued(data, options.passwords, f"a damaged PDF: {error}")
     try:
-        return _read(document, data, level, password)
+        return _read(document, data, level, password, has_ocr=options.has_ocr)
     finally:
         document.close()
 
@@ -50,7 +50,7 @@ def _open(data: bytes, passwords: tuple[str, ...]) -> tuple[Any, int, str]:
     raise Refused("password_required", "an encrypted PDF" + (f", none of {len(passwords)} passwords fits" if passwords else ""))
 
 
-def _read(document: Any, data: bytes, level: int, password: str) -> Content:
+def _read(document: Any, data: bytes, level: int, password: str, *, has_ocr: bool) -> Content:
     from dataclasses import replace
 
     from skillyard.documents.kinds.pdf.metadata import stated_metadata
@@ -71,7 +71,7 @@ def _read(document: Any, data: bytes, level: int, password: str) -> Content:
             whole.append(second.page(index) if second and index < second.n_pages else PageContent("", "pypdfium2", status="unreadable"))
         else:
             page = replace(next(read), rescue_level=level) if level else next(read)
-            whole.append(read_scan(document, index, page, hint))
+            whole.append(read_scan(document, index, page, hint) if has_ocr else page)
     if all(page.status == "unreadable" for page in whole):
         raise Refused("corrupt", f"none of its {n_pages} pages can be loaded")
     info = {key: document.get_metadata_value(key) for key in ("Title", *_info_keys())}
