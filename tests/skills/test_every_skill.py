@@ -36,7 +36,6 @@ def unit_of(name: str) -> str:
 
 
 LIBRARY = [name for name in NAMES if kind_of(name) in ("library", "mixed")]
-READING_TEXT = [name for name in LIBRARY if Catalogue(INCLUDE).load(name).input_unit != "file"]
 OF_TEXTS = [name for name in LIBRARY if unit_of(name) != "file"]
 OF_FILES = [name for name in LIBRARY if unit_of(name) == "file"]
 ASKING = [name for name in NAMES if kind_of(name) in ("llm", "mixed")]
