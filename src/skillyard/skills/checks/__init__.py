@@ -1,6 +1,19 @@
 """Named checks, by what they look at: importing this package registers all of them."""
 
-from skillyard.skills.checks import days, evidence, fields, labels, languages, numbers, questions, ratings, readability, scores, texts
+from skillyard.skills.checks import (
+    days,
+    evidence,
+    fields,
+    labels,
+    languages,
+    numbers,
+    questions,
+    ratings,
+    readability,
+    reasons,
+    scores,
+    texts,
+)
 from skillyard.skills.checks.registry import CHECKS, Answer, CheckFailure, bind, check, run_checks, values_at
 
 __all__ = [
@@ -18,6 +31,7 @@ __all__ = [
     "questions",
     "ratings",
     "readability",
+    "reasons",
     "run_checks",
     "scores",
     "texts",
