@@ -1,0 +1,78 @@
+"""What the skills that cut, mend and compare texts hold for any text."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skillyard.skills import Catalogue, Source
+
+WORDS = st.sampled_from(
+    ["lamp", "Dr.", "3.50", "No.", "5!", "¿Cuándo?", "今日は。", "\n", "\n\n", " ", "\t", "- one", "# Plan", "“Yes.”", "e\u0301", "|"]
+)
+TEXTS = st.one_of(st.text(max_size=200), st.lists(WORDS, max_size=60).map(" ".join))
+
+
+def run(catalogue: Catalogue, name: str, text: str, **parameters: Any) -> dict[str, Any]:
+    value = catalogue.load(name).run_library(Source(text), parameters)
+    assert value is not None
+    return value
+
+
+def uncovered(text: str, spans: list[dict[str, Any]]) -> str:
+    """Return what stands in no span, without white space."""
+    covered = {at for span in spans for at in range(span["start"], span["end"])}
+    return "".join(char for at, char in enumerate(text) if at not in covered).strip()
+
+
+@settings(deadline=None, max_examples=60)
+@given(text=TEXTS)
+def test_sentences_stand_where_they_say_and_leave_nothing_out(text: str, catalogue: Catalogue) -> None:
+    sentences = run(catalogue, "split-sentences", text)["sentences"]
+    assert all(text[s["start"] : s["end"]] == s["text"] == s["text"].strip() != "" for s in sentences)
+    assert all(a["end"] <= b["start"] for a, b in pairwise(sentences))
+    assert uncovered(text, sentences).split() == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(text=TEXTS, most=st.sampled_from([32, 64]), overlap=st.sampled_from([0, 16, 64]))
+def test_chunks_stand_where_they_say_are_bounded_and_leave_nothing_out(text: str, most: int, overlap: int, catalogue: Catalogue) -> None:
+    chunks = run(catalogue, "chunk-text", text, max_tokens=most, overlap=overlap)["chunks"]
+    assert all(text[c["start"] : c["end"]] == c["text"] and c["n_tokens"] <= most for c in chunks)
+    assert uncovered(text, chunks).split() == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(text=TEXTS, form=st.sampled_from(["NFC", "NFKC"]), quotes=st.sampled_from(["straight", "keep"]))
+def test_a_normalised_text_is_left_alone(text: str, form: str, quotes: str, catalogue: Catalogue) -> None:
+    once = run(catalogue, "normalise-text", text, form=form, quotes=quotes)
+    again = run(catalogue, "normalise-text", once["text"], form=form, quotes=quotes)
+    assert again == {"text": once["text"], "changed_chars": 0}
+    assert (once["changed_chars"] == 0) == (once["text"] == text)
+
+
+@settings(deadline=None, max_examples=60)
+@given(text=TEXTS)
+def test_copies_in_other_case_and_spacing_share_a_hash(text: str, catalogue: Catalogue) -> None:
+    copy = "  " + text.replace(" ", "\n ") + "."
+    assert run(catalogue, "hash-content", text)["copy_sha256"] == run(catalogue, "hash-content", copy)["copy_sha256"]
+
+
+@pytest.mark.parametrize("dim", [64, 256])
+def test_vectors_have_length_one_and_like_texts_lie_closer(dim: int, catalogue: Catalogue) -> None:
+    broken, damaged, budget = (
+        run(catalogue, "embed-text", text, dim=dim)["vector"]
+        for text in (
+            "The lamp arrived broken and I want my money back.",
+            "My desk light came damaged, please refund me.",
+            "The board approved the budget for next year.",
+        )
+    )
+
+    def cosine(a: list[float], b: list[float]) -> float:
+        return sum(x * y for x, y in zip(a, b, strict=True))
+
+    assert len(broken) == dim and cosine(broken, broken) == pytest.approx(1, abs=1e-4)
+    assert cosine(broken, damaged) > cosine(broken, budget) + 0.2
