@@ -12,20 +12,22 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, insert, select
 
-from skillyard.cli import app, main
+from skillyard.cli import app
 from skillyard.costs.quality import quality_daily
 from skillyard.gateway.state import ANSWERS, open_state, reading
 from skillyard.lake.lake import Lake
 from skillyard.running.routers import promote
 from skillyard.running.training import train_challenger
 from skillyard.settings import Settings
+from tests.commands import call
 from tests.conftest import ROOT
 from tests.running.audits_of import publish_audit
 from tests.running.lake_of import mails, publish_texts
 from tests.simulator import Simulator
 
 COMMANDS = [
-    *("ingest", "run", "skills list", "skills show", "skills check", "skills eval", "route explain"),
+    *("ingest", "run", "route explain", "skills new", "skills list", "skills show", "skills graph"),
+    *("skills prompt", "skills check", "skills diff", "skills eval"),
     *("router train", "router replay", "router show", "router promote", "router rollback"),
     *("quality audit", "quality report", "quality checks", "quality accept"),
     *("cost report", "cost calls", "cost flags", "cost plan", "cost endpoints", "cost reconcile", "cost focus", "cost attribute"),
@@ -43,17 +45,6 @@ def installed(settings: Settings, simulator: Simulator, monkeypatch: pytest.Monk
     for name, value in values.items():
         monkeypatch.setenv(f"SKILLYARD_{name}", value)
     return settings
-
-
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str, str]:
-    """Return exit code, standard output and standard error of one command."""
-    monkeypatch.setattr(sys, "argv", ["skillyard", *words])
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        main()
-    captured = capsys.readouterr()
-    code = ended.value.code
-    return (code if isinstance(code, int) else 0), captured.out, captured.err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -1,5 +1,6 @@
 """The project's own catalogue, and a small skill that a test may break."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,11 @@ def include(tmp_path: Path) -> Path:
 @pytest.fixture
 def mood(include: Path) -> Skill:
     return Catalogue(include).load("name-mood")
+
+
+def copy_skill(include: Path, name: str) -> Path:
+    """Put a second sound skill beside ``name-mood``, the same but for its name, and return its folder."""
+    folder = include / "skills" / name
+    shutil.copytree(include / "skills" / "name-mood", folder)
+    (folder / "SKILL.md").write_text(SKILL_MD.replace("name: name-mood", f"name: {name}"))
+    return folder

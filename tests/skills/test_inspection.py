@@ -6,7 +6,7 @@ from skillyard.errors import UnknownName
 from skillyard.skills import Catalogue, SkillError
 from skillyard.skills.cases import Case, judge_case, load_cases
 from skillyard.skills.enabled import Enabled, load_enabled
-from skillyard.skills.inspection import check_skill
+from skillyard.skills.inspection import Problem, check_skill
 from skillyard.skills.teams import find_team, load_teams
 
 
@@ -43,6 +43,37 @@ def test_only_the_cases_are_too_few(include: Path) -> None:
 def test_each_problem_is_found_where_it_is(include: Path, file: str, before: str, after: str, field: str) -> None:
     problems = check_skill(rewrite(include, file, before, after), teams=["records"])
     assert field in [problem.field for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "line", "said"),
+    [
+        ("SKILL.md", "bucket: qa-classification", "bucket: misc", 6, "Allowed: ingestion, qa-classification"),
+        ("SKILL.md", "name: name-mood", "name: name-mood\nname: x", 3, "stands here twice"),
+        ("skill.yaml", "kind: llm", "kin: llm", 1, "this field is missing. Allowed: llm, library, mixed"),
+        ("skill.yaml", "label_in_list, field", "label_in_list, feld", 16, "takes no such argument. Allowed: field"),
+        ("skill.yaml", "type: string", "type: text", 14, "Allowed: one of object, array"),
+        ("evals/cases.yaml", "equals: glad", "equal: glad", 4, "Allowed: equals, one_of"),
+        ("evals/answers.yaml", "right: {mood: glad}", "right: {mood: sad}", 3, "it does not pass"),
+    ],
+)
+def test_a_problem_has_its_line_and_what_is_allowed(include: Path, file: str, before: str, after: str, line: int, said: str) -> None:
+    folder = rewrite(include, file, before, after)
+    found = {(p.file, p.line) for p in check_skill(folder, teams=["records"]) if said in p.message}
+    assert found == {(str(folder / file), line)}
+
+
+def test_a_problem_reads_as_a_compiler_would_say_it() -> None:
+    assert str(Problem("skill.yaml", "kind", "found 1", 3)) == "skill.yaml:3: kind: found 1"
+    assert str(Problem("handler.py", "", "the file is missing")) == "handler.py: the file is missing"
+
+
+@pytest.mark.parametrize(("code", "line"), [("def handle(:\n", 1), ("import nothing_of_that_name\n", None), ("1 / 0\n", None)])
+def test_a_handler_that_cannot_be_imported_is_a_problem(include: Path, code: str, line: int | None) -> None:
+    folder = rewrite(include, "skill.yaml", "kind: llm", "kind: library")
+    (folder / "handler.py").write_text(code)
+    [problem] = [p for p in check_skill(folder) if p.file.endswith("handler.py")]
+    assert "it cannot be imported" in problem.message and problem.line == line
 
 
 def test_reserved_output_names_are_a_problem(include: Path) -> None:

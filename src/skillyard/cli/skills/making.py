@@ -49,17 +49,18 @@ def show_prompt(
 ) -> None:
     """Print the messages that a model is sent for a case of a skill: instructions, labels, parameters, inputs, text.
 
-    With --write they stay in the folder, so that a review of an edit shows what changes for the model; `skills check` says
+    With --write they stay in the folder, as its own labels make them, so that a review of an edit shows what changes for the model; `skills check` says
     when they are out of date. Nothing is asked and nothing is paid.
     """
     from skillyard.skills import Catalogue
+    from skillyard.skills.load import load_skill
     from skillyard.skills.prompt_file import choose_case, messages_of, render_prompt, write_prompt
 
     loaded = Catalogue(Settings.from_env().include).load(skill)
     if write and case is not None:
         raise typer.BadParameter("--write keeps the prompt of the first case: leave --case out")
     if write:
-        say(f"written to {write_prompt(loaded)}")
+        say(f"written to {write_prompt(load_skill(loaded.folder))}")
         return
     chosen = choose_case(loaded, case)
     if as_json:
