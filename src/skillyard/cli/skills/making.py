@@ -49,8 +49,8 @@ def show_prompt(
 ) -> None:
     """Print the messages that a model is sent for a case of a skill: instructions, labels, parameters, inputs, text.
 
-    With --write they stay in the folder, as its own labels make them, so that a review of an edit shows what changes for the model; `skills check` says
-    when they are out of date. Nothing is asked and nothing is paid.
+    With --write they stay in the folder, as its own labels make them, so that a review of an edit shows what changes for the
+    model; `skills check` says when they are out of date. Nothing is asked and nothing is paid.
     """
     from skillyard.skills import Catalogue
     from skillyard.skills.load import load_skill
