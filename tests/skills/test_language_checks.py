@@ -28,3 +28,14 @@ def test_code_names_the_language_of_the_text(found: str | None, text: str, is_ri
     skill: Any = None
     answer = Answer(skill, {"source_language": found}, Source(text), {})
     assert (list(CHECKS["names_language"](answer, field="source_language")) == []) is is_right
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "is_right"),
+    [("A text", "de", True), (None, "de", False), (None, "en", True), ("A text", "en", False), (None, None, True), ("A text", None, False)],
+)
+def test_a_text_is_given_unless_it_is_in_the_language_asked_for(text: str | None, found: str | None, is_right: bool) -> None:
+    skill: Any = None
+    answer = Answer(skill, {"text": text, "source_language": found}, Source("A text"), {"target_language": "en"})
+    failures = list(CHECKS["null_in"](answer, field="text", language="source_language", parameter="target_language"))
+    assert (failures == []) is is_right

@@ -19,3 +19,12 @@ def names_language(answer: Answer, field: str, min_chars: int = 60) -> Iterator[
             language, is_sure = language_of(answer.text)
             if is_sure and found != language and not any({found, language} <= near for near in NEAR):
                 yield f"{field}: found {found!r}, the text is in {language}"
+
+
+@check
+def null_in(answer: Answer, field: str, language: str, parameter: str) -> Iterator[str]:
+    """The field is null when the language that was found is null or the one that a parameter names, and given when it is another."""
+    is_given, found = bool(values_at(answer.value, field)), answer.value.get(language)
+    if is_given == (found in (None, answer.parameters[parameter])):
+        asked = answer.parameters[parameter]
+        yield f"{field} is {'given' if is_given else 'null'}, but {language} is {found!r} and the language asked for {asked!r}"
