@@ -334,6 +334,21 @@ def test_the_router_is_trained_shown_promoted_and_rolled_back(
     assert call(capsys, monkeypatch, "router", "promote", "nothing")[0] == 2
 
 
+def test_a_run_takes_labels_from_a_file_and_says_where_it_is_wrong(
+    installed: Settings, tmp_path: Path, simulator: Simulator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_texts(installed, mails(2))
+    file = tmp_path / "mine.yaml"
+    file.write_text("labels: {red: {description: it speaks of red}, blue: {text: it speaks of blue}}")
+    code, out, err = call(capsys, monkeypatch, "run", "tag-document", "--labels", str(file))
+    assert (code, out) == (2, "") and f"{file}" in err and "labels.blue" in err and simulator.calls() == []
+    file.write_text(file.read_text().replace("text:", "description:"))
+    code, out, err = call(capsys, monkeypatch, "run", "tag-document", "--labels", str(file), "--json")
+    assert code == 0 and json.loads(out)["n_results"] == 2, err
+    shown = json.loads(call(capsys, monkeypatch, "lake", "show", "results/tag-document", "--columns", "tags", "--json")[1])
+    assert {tag for row in shown for tag in row["tags"]} <= {"red", "blue"}
+
+
 def test_an_eval_below_the_skills_pass_rate_ends_with_1(
     installed: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

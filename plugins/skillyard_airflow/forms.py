@@ -10,6 +10,7 @@ from airflow.sdk import Param
 from skillyard.documents.result import ERROR_KINDS
 from skillyard.running.limits import PROBE_ITEMS, SHARD_ITEMS
 from skillyard.skills.errors import SkillError
+from skillyard.skills.labels import parse_labels
 from skillyard.skills.skill import Parameter, Skill
 from skillyard.skills.teams import Team
 from skillyard.tiers import TIERS
@@ -94,6 +95,8 @@ def skill_form(skill: Skill, teams: Mapping[str, Team]) -> dict[str, Param]:
         form["first_tier"] = _first_tier(skill)
         form["lane"] = _lane()
         form |= _spending()
+    if skill.has_labels:
+        form["labels"] = _labels()
     form |= _again()
     if taken := sorted(form.keys() & skill.parameters.keys()):
         file = str(skill.folder / "skill.yaml")
@@ -118,6 +121,7 @@ def read_skill_form(params: Mapping[str, Any], skill: Skill) -> dict[str, Any]:
         "budget_usd": Decimal(str(params["budget_usd"])) if params.get("budget_usd") is not None else None,
         "is_probe": params.get("probe", False),
         "parameters": {name: params[name] for name in skill.parameters},
+        "labels": parse_labels(params["labels"]) if params.get("labels") else None,
     }
 
 
@@ -165,6 +169,18 @@ def _lane() -> Param:
         values_display={"auto": "as the deadline allows", "live": "live: answered now", "batch": "batch: cheaper, within a day"},
         title="Lane",
         description="Live, or the batch API of a deployment that offers it. A deadline over a day away makes it batch.",
+        section=HOW,
+    )
+
+
+def _labels() -> Param:
+    return Param(
+        None,
+        type=["null", "string"],
+        format="multiline",
+        title="Labels",
+        description="Labels of your own, in the shape of the skill's assets/labels.yaml, which stand in for the skill's in this run. For "
+        "good: a file include/labels/SKILL.yaml. Empty: as that file, or the skill, has them.",
         section=HOW,
     )
 

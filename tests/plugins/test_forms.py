@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from skillyard.running.inbox_look import IngestRequest
 from skillyard.running.runs import PlanRequest
-from skillyard.skills import Catalogue
+from skillyard.skills import Catalogue, SkillError
 from skillyard.skills.skill import Skill
 from skillyard.skills.teams import load_teams
 from skillyard_airflow.forms import ingest_form, read_ingest_form, read_skill_form, skill_form
@@ -56,6 +56,16 @@ def test_every_field_reaches_the_engine() -> None:
     assert (request.team, request.reprocess, request.retry_rejects) == ("finance", "sample:20", "schema_error")
     assert (request.budget_usd, request.is_probe) == (Decimal("2.5"), True)
     assert request.parameters == {"question": "Who signed?"}
+
+
+def test_a_skill_with_labels_takes_others_for_a_run_in_the_shape_of_their_file() -> None:
+    given = (INCLUDE / "skills" / "tag-document" / "assets" / "labels.yaml").read_text()
+    assert submit(skill_of("tag-document"), labels=given).labels == skill_of("tag-document").labels
+    assert submit(skill_of("tag-document")).labels is None
+    assert "labels" not in skill_form(skill_of("extract-invoice"), {}), "it has none"
+    with pytest.raises(SkillError) as refused:
+        submit(skill_of("tag-document"), labels="labels: {one: {description: alone}}")
+    assert (refused.value.file, refused.value.field) == ("labels of the run", "labels")
 
 
 @pytest.mark.parametrize(

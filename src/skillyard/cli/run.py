@@ -4,6 +4,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,6 +32,10 @@ def run(
     reprocess: Annotated[str, typer.Option(help="Results of an older fingerprint: none, stale, all, sample:N.")] = "none",
     retry_rejects: Annotated[str | None, typer.Option(help="Try rejects of this error_kind again, or: any.")] = None,
     param: Annotated[list[str] | None, typer.Option(help="A parameter of the skill as name=value; may be repeated.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="A file like the skill's assets/labels.yaml: for this run, its labels stand in for the skill's.", metavar="FILE"),
+    ] = None,
     budget: Annotated[
         Decimal | None, typer.Option(parser=amount, metavar="USD", help="The most this run may cost, beside its team's budgets.")
     ] = None,
@@ -48,6 +53,7 @@ def run(
     from skillyard.running.pipeline import run_skill
     from skillyard.running.plan import plan_run
     from skillyard.running.runs import PlanRequest
+    from skillyard.skills.labels import read_labels
 
     settings = Settings.from_env()
     request = PlanRequest(
@@ -63,6 +69,7 @@ def run(
         reprocess=reprocess,
         retry_rejects=retry_rejects,
         parameters=_parameters(settings, skill, param or []),
+        labels=read_labels(labels) if labels else None,
         budget_usd=budget,
         is_probe=probe,
         is_dry_run=is_quote,

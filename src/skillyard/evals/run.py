@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -53,7 +53,10 @@ def eval_skill(settings: Settings, skill_name: str, tier: str | None = None, say
     RunLocked while a run of the skill is at work, ConfigError for a tier of a skill that asks no model.
     """
     space = Workspace.open(settings, skill_name)
-    skill = space.skill
+    if say and space.skill.given_labels is not None:
+        say(f"{skill_name}: evaluated with its own labels, for which its cases are written, not with yours")
+    skill = space.skill.with_labels(None)
+    space = replace(space, skill=skill)
     tiers = _tiers(skill, tier)
     profile, prices = load_profile(settings.profile, settings.include), load_prices(settings)
     cases, now = load_cases(skill), datetime.now(UTC)

@@ -57,7 +57,7 @@ class _Shard:
     @classmethod
     def open(cls, settings: Settings, shard_key: str, say: Say) -> "_Shard":
         plan = RunPlan.load(Lake(settings.lake), run_of(shard_key))
-        space = Workspace.open(settings, plan.skill)
+        space = Workspace.of_plan(settings, plan)
         profile, prices = load_profile(settings.profile, settings.include), load_prices(settings)
         check_ready(space.skill, profile, prices)
         return cls(space, plan, profile, prices, shard_uri(space.lake, shard_key), load_shard(space.lake, shard_key), say)
@@ -133,7 +133,7 @@ def answer_batch(settings: Settings, shard_key: str, say: Say, submitted: Waitin
 def hold_run(settings: Settings, shard_key: str, until: datetime) -> None:
     """Keep the run's lease until a moment, for a shard that waits without a process."""
     plan = RunPlan.load(Lake(settings.lake), run_of(shard_key))
-    renew_lease(Workspace.open(settings, plan.skill).state, plan.lease, plan.lease_owner, until)
+    renew_lease(Workspace.of_plan(settings, plan).state, plan.lease, plan.lease_owner, until)
 
 
 def _hand_over(shard: _Shard) -> Batch | None:

@@ -29,6 +29,7 @@ from skillyard.running.runs import PlanRequest, RunPlan, Workspace, check_ready,
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, Skill, Source
 from skillyard.skills.enabled import load_enabled
+from skillyard.skills.labels import RUN_LABELS, as_values, check_given_files
 from skillyard.skills.teams import Team, check_teams, find_team, load_teams
 from skillyard.tokens import estimate_tokens
 
@@ -57,6 +58,8 @@ class Selection:
 def plan_run(settings: Settings, request: PlanRequest) -> RunPlan:
     """Write the run's items to the lake and return what it will do. Nothing to do is a plan too: ``is_empty``."""
     space = Workspace.open(settings, request.skill)
+    if request.labels is not None:
+        space = replace(space, skill=space.skill.with_labels(request.labels, RUN_LABELS))
     team = check_request(request, space.skill, settings)
     fingerprint = space.skill.fingerprint(request.parameters)
     owner = cli_owner() if request.dag_id == "cli" else f"airflow:{request.dag_id}"
@@ -112,7 +115,9 @@ def _declined_key(run_key: str) -> str:
 def check_request(request: PlanRequest, skill: Skill, settings: Settings) -> Team:
     """Return the team that pays, or raise for a value that is not allowed."""
     teams = load_teams(settings.include / "teams.yaml")
-    check_teams(teams, Catalogue(settings.include).names())
+    names = Catalogue(settings.include).names()
+    check_teams(teams, names)
+    check_given_files(settings.include, names)
     team = find_team(teams, request.team or skill.owner)
     if request.first_tier is not None and request.first_tier not in skill.lanes:
         raise UnknownName(f"first tier for {skill.name}", request.first_tier, skill.lanes)
@@ -216,6 +221,7 @@ def _make_plan(space: Workspace, request: PlanRequest, selection: Selection, tea
         lease_owner=owner,
         message="",
         budget_usd=None if request.budget_usd is None else f"{request.budget_usd:f}",
+        labels=None if space.skill.given_labels is None else as_values(space.skill.given_labels),
     )
     if space.skill.kind != "library" and (selection.planned or selection.stale):
         plan = _quoted(space, request, selection, team, plan)

@@ -65,7 +65,7 @@ def publish_run(settings: Settings, run_key: str) -> RunReport:
     The ledger goes first: what was paid is on the lake even when a table's validation then refuses the results.
     """
     plan = RunPlan.load(Lake(settings.lake), run_key)
-    space = Workspace.open(settings, plan.skill)
+    space = Workspace.of_plan(settings, plan)
     drain_ledger(space.lake, space.state, plan.skill, f"{slug(plan.skill)}-{slug(plan.run_id)}")
     shards = planned_shards(space.lake, run_key)
     warned: dict[str, None] = {}
@@ -81,7 +81,7 @@ def finish_run(settings: Settings, run_key: str) -> RunReport:
     """Release the run's lease and return its report; RunIncomplete when items are left pending through failure."""
     lake = Lake(settings.lake)
     plan = RunPlan.load(lake, run_key)
-    space = Workspace.open(settings, plan.skill)
+    space = Workspace.of_plan(settings, plan)
     release_lease(space.state, plan.lease, plan.lease_owner)
     report = RunReport(**lake.read_json(f"{run_key}/report.json"))
     failed = {reason: n for reason, n in report.pending.items() if reason in FAILED_PENDING}

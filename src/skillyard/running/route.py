@@ -41,7 +41,7 @@ def route_run(settings: Settings, run_key: str, say: Callable[[str], None] | Non
     ``say`` is told which router decides.
     """
     plan = RunPlan.load(Lake(settings.lake), run_key)
-    space = Workspace.open(settings, plan.skill)
+    space = Workspace.of_plan(settings, plan)
     profile = load_profile(settings.profile, settings.include)
     prices, now = load_prices(settings), datetime.now(UTC)
     items = space.lake.read_frame(f"{run_key}/items.parquet")

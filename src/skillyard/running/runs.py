@@ -23,7 +23,8 @@ from skillyard.running.limits import SHARD_ITEMS
 from skillyard.running.quote import Quote
 from skillyard.running.voters import voters_of
 from skillyard.settings import Settings
-from skillyard.skills import Catalogue, Skill
+from skillyard.skills import Catalogue, Label, Skill
+from skillyard.skills.labels import of_values
 from skillyard.skills.teams import Team, find_team, load_teams
 from skillyard.tiers import TIERS
 
@@ -62,6 +63,8 @@ class PlanRequest:
     is_dry_run: bool = False
     """Only say what would be done: nothing is written, no lease is taken."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, Label] | None = None
+    """In place of the skill's own, for this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,8 @@ class RunPlan:
     """By tier, an output limit that nearly every answer of the past kept within."""
     mean_output_tokens: dict[str, float] = field(default_factory=dict)
     """By tier, the mean length of the past's answers; empty without a past."""
+    labels: dict[str, Any] | None = None
+    """What stands in for the skill's own labels, as in a file of labels: all tasks of the run go by it, whatever that file says by then."""
 
     @property
     def is_empty(self) -> bool:
@@ -134,7 +139,17 @@ class Workspace:
     @classmethod
     def open(cls, settings: Settings, skill: str) -> "Workspace":
         """Open them for a skill by its name."""
-        return cls(settings, Lake(settings.lake), open_state(settings.state), Catalogue(settings.include).load(skill))
+        return cls._of(settings, Catalogue(settings.include).load(skill))
+
+    @classmethod
+    def of_plan(cls, settings: Settings, plan: RunPlan) -> "Workspace":
+        """Open them for a planned run: the skill has the labels that it had when it was planned."""
+        labels = None if plan.labels is None else of_values(plan.labels)
+        return cls._of(settings, Catalogue(settings.include).load_own(plan.skill).with_labels(labels))
+
+    @classmethod
+    def _of(cls, settings: Settings, skill: Skill) -> "Workspace":
+        return cls(settings, Lake(settings.lake), open_state(settings.state), skill)
 
 
 def run_lease(skill: str, lake: str) -> str:

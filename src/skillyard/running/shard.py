@@ -67,7 +67,7 @@ class ShardReport:
 def run_shard(settings: Settings, shard_key: str, progress: Progress | None = None) -> ShardReport:
     """Answer every item of a shard and write the outcomes. A shard that is already done is only counted."""
     plan = RunPlan.load(Lake(settings.lake), run_of(shard_key))
-    space = Workspace.open(settings, plan.skill)
+    space = Workspace.of_plan(settings, plan)
     if not space.lake.has(outcome_key(shard_key)):
         items = load_shard(space.lake, shard_key)
         told = _Progress(space, plan, len(items), progress)

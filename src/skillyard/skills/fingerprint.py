@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path, PurePath
 from typing import Any
 
+from skillyard.skills.labels import OWN
 from skillyard.skills.skill import Skill
 
 NOT_COUNTED = ("evals", "expectations.yaml")
@@ -14,10 +15,15 @@ NOT_COUNTED = ("evals", "expectations.yaml")
 
 
 def fingerprint(skill: Skill, parameters: Mapping[str, Any]) -> str:
-    """Return the hash of every file's name and bytes, the effective labels and the effective parameters."""
+    """Return the hash of every file's name and bytes, the effective labels and the effective parameters.
+
+    Where a user's labels stand in for the skill's own, the file of those does not count.
+    """
     whole = hashlib.sha256()
     for file in _files(skill.folder):
         name, content = file.relative_to(skill.folder).as_posix(), file.read_bytes()
+        if name == OWN and skill.given_labels is not None:
+            continue
         whole.update(f"{name}\0{len(content)}\0".encode())
         whole.update(content)
     labels = {name: asdict(label) for name, label in (skill.labels or {}).items()}

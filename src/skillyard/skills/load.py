@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from skillyard.skills.checks import bind
 from skillyard.skills.errors import SkillError
-from skillyard.skills.skill import AppliesTo, Check, Label, Limits, Parameter, Skill, Taken, Where
+from skillyard.skills.skill import AppliesTo, Check, Limits, Parameter, Skill, Taken, Where
 from skillyard.tiers import TIERS
 
 if TYPE_CHECKING:
@@ -43,17 +43,6 @@ def read_frontmatter(folder: Path) -> "Frontmatter":
 def read_body(folder: Path) -> str:
     """Return what follows the head of SKILL.md, without the blank lines around it."""
     return _split(folder)[1]
-
-
-def read_labels(folder: Path) -> dict[str, Label] | None:
-    """Return ``assets/labels.yaml`` in its order; None when there is none."""
-    from skillyard.skills.spec import LabelsSpec, read_yaml
-
-    file = folder / "assets" / "labels.yaml"
-    if not file.exists():
-        return None
-    spec = read_yaml(LabelsSpec, file)
-    return {n: Label(n, label.description, tuple(label.includes), tuple(label.excludes)) for n, label in spec.labels.items()}
 
 
 def _split(folder: Path) -> tuple[str, str]:

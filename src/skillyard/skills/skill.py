@@ -1,7 +1,7 @@
 """One skill as a value: what its files say, with the costly parts read on first use."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -115,6 +115,8 @@ class Skill:
     cosmetic: bool
     """The latest edit does not change what the skill answers: results of the fingerprint before it are carried over."""
     folder: Path
+    given_labels: Mapping[str, Label] | None = None
+    """The user's own labels, in place of those in the folder."""
 
     @property
     def lanes(self) -> tuple[str, ...]:
@@ -134,11 +136,20 @@ class Skill:
         return read_body(self.folder)
 
     @cached_property
-    def labels(self) -> dict[str, Label] | None:
-        """The vocabulary in ``assets/labels.yaml``, in its order; None when the skill has none."""
-        from skillyard.skills.load import read_labels
+    def labels(self) -> Mapping[str, Label] | None:
+        """The vocabulary, the user's own or that of ``assets/labels.yaml``, in its order; None when the skill has none."""
+        from skillyard.skills.labels import OWN, read_labels
 
-        return read_labels(self.folder)
+        if self.given_labels is not None:
+            return self.given_labels
+        return read_labels(self.folder / OWN) if self.has_labels else None
+
+    @property
+    def has_labels(self) -> bool:
+        """The skill has a vocabulary, which a user may replace."""
+        from skillyard.skills.labels import OWN
+
+        return (self.folder / OWN).is_file()
 
     @cached_property
     def output_schema(self) -> dict[str, Any]:
@@ -156,6 +167,18 @@ class Skill:
         from skillyard.skills.schema import provider_schema
 
         return provider_schema(self.output_schema)
+
+    def with_labels(self, labels: Mapping[str, Label] | None, file: str = "labels") -> "Skill":
+        """Return the skill with a user's labels in place of its own, or (None) with its own.
+
+        SkillError when it has none; ``file``: where the labels are from.
+        """
+        own = replace(self, given_labels=None)
+        if labels is None:
+            return own
+        if own.labels is None:
+            raise SkillError(file, "labels", f"{self.name} has no labels that others could take the place of")
+        return own if list(labels.items()) == list(own.labels.items()) else replace(self, given_labels=dict(labels))
 
     def with_defaults(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the value of every declared parameter; SkillError on an unknown name or a value not allowed."""
