@@ -60,6 +60,21 @@ def test_copies_in_other_case_and_spacing_share_a_hash(text: str, catalogue: Cat
     assert run(catalogue, "hash-content", text)["copy_sha256"] == run(catalogue, "hash-content", copy)["copy_sha256"]
 
 
+@settings(deadline=None, max_examples=60)
+@given(
+    lines=st.lists(st.sampled_from(["Report", "Page 1", "Page 2", "3", "4", "", "", "\f", "A line of text.", "Another line."]), max_size=60)
+)
+def test_only_the_named_lines_are_stripped(lines: list[str], catalogue: Catalogue) -> None:
+    text = "\n".join(lines)
+    value = run(catalogue, "strip-repeated-furniture", text)
+    before, after = text.replace("\f", "\n").split(), value["text"].replace("\f", "\n").split()
+    n_dropped = sum(len(line["text"].split()) * line["n_times"] for line in value["removed"])
+    assert len(before) == len(after) + n_dropped
+    rest = iter(before)
+    assert all(word in rest for word in after)
+    assert value["removed"] or value["text"] == text
+
+
 @pytest.mark.parametrize("dim", [64, 256])
 def test_vectors_have_length_one_and_like_texts_lie_closer(dim: int, catalogue: Catalogue) -> None:
     broken, damaged, budget = (
