@@ -63,6 +63,16 @@ def test_a_problem_has_its_line_and_what_is_allowed(include: Path, file: str, be
     assert found == {(str(folder / file), line)}
 
 
+def test_everything_that_is_wrong_in_a_file_is_told_at_once(include: Path) -> None:
+    folder = rewrite(include, "skill.yaml", "input_unit: document", "input_unit: volume")
+    rewrite(include, "skill.yaml", "owner: records", "owners: records")
+    rewrite(include, "skill.yaml", "default: dry, allowed: [dry, warm]", "default: [dry]")
+    found = {(p.field, p.line): p.message for p in check_skill(folder, teams=["records"])}
+    assert found["input_unit", 2] == "found 'volume'. Allowed: document, page, chunk, file"
+    assert found["owner", 1] == "this field is missing" and "Allowed: applies_to" in found["owners", 3]
+    assert found["parameters.tone.default", 19] == "found ['dry']. Allowed: text, a whole number, a number, true or false"
+
+
 def test_a_problem_reads_as_a_compiler_would_say_it() -> None:
     assert str(Problem("skill.yaml", "kind", "found 1", 3)) == "skill.yaml:3: kind: found 1"
     assert str(Problem("handler.py", "", "the file is missing")) == "handler.py: the file is missing"

@@ -42,3 +42,9 @@ def test_a_case_is_chosen_by_its_id_and_a_library_has_no_prompt(mood: Skill, inc
     spec.write_text(spec.read_text().replace("kind: llm", "kind: library"))
     with pytest.raises(SkillError, match="library skill: no model is asked"):
         choose_case(load_skill(mood.folder))
+
+
+def test_a_picture_is_named_and_not_shown(mood: Skill, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = [{"type": "text", "text": "Look."}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
+    monkeypatch.setattr(Skill, "messages", lambda *_: [{"role": "user", "content": parts}])
+    assert render_prompt(mood, choose_case(mood)).endswith("## user\n\n```text\nLook.\n\n(a picture)\n```\n")

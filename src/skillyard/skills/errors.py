@@ -6,6 +6,9 @@ from skillyard.errors import ConfigError, SkillyardError, Terminal
 class SkillError(ConfigError):
     """A file of a skill, or one of the lists beside the skills, holds something that is not allowed."""
 
+    others: "tuple[SkillError, ...]" = ()
+    """What else is wrong in the same file; for who mends it, and not kept when the error is pickled."""
+
     def __init__(self, file: str, field: str, message: str, allowed: tuple[str, ...] = ()) -> None:
         self.file, self.field, self.message, self.allowed = file, field, message, allowed
         super().__init__(file, field, message, allowed)

@@ -53,7 +53,7 @@ def _folder_problems(folder: Path, reserved: Collection[str], teams: Collection[
     try:
         skill = load_skill(folder)
     except SkillError as error:
-        return [_problem(error)]
+        return _problems_of(error)
     file = str(folder / "skill.yaml")
     parts = (
         [Problem(file, field, message) for field, message in schema_problems(skill.declared_schema)],
@@ -84,7 +84,7 @@ def _tried(read: Callable[[], object]) -> list[Problem]:
     try:
         read()
     except SkillError as error:
-        return [_problem(error)]
+        return _problems_of(error)
     return []
 
 
@@ -93,7 +93,7 @@ def _handler_problems(folder: Path) -> Iterator[Problem]:
     try:
         load_handler(folder)
     except SkillError as error:
-        yield _problem(error)
+        yield from _problems_of(error)
     except Exception as error:
         line = error.lineno if isinstance(error, SyntaxError) else None
         yield Problem(str(folder / "handler.py"), "", f"it cannot be imported: {type(error).__name__}: {error}", line)
@@ -128,7 +128,7 @@ def _expectation_problems(skill: Skill, reserved: Collection[str]) -> Iterator[P
     try:
         spec, schema = read_expectations(skill.folder), skill.output_schema
     except SkillError as error:
-        yield _problem(error)
+        yield from _problems_of(error)
     else:
         yield from (Problem(file, field, message) for field, message in column_problems(spec, schema, reserved))
 
@@ -138,7 +138,7 @@ def _case_problems(skill: Skill) -> Iterator[Problem]:
     try:
         n_cases = len(load_cases(skill))
     except SkillError as error:
-        yield _problem(error)
+        yield from _problems_of(error)
     else:
         if n_cases < MIN_CASES[skill.kind]:
             message = f"found {n_cases}. At least {MIN_CASES[skill.kind]} are needed for kind {skill.kind}"
@@ -160,7 +160,7 @@ def _answer_problems(skill: Skill) -> Iterator[Problem]:
                         file, f"answers.{case.id}.wrong", "it passes: neither a check nor what the case expects tells it from a right one"
                     )
     except SkillError as error:
-        yield _problem(error)
+        yield from _problems_of(error)
 
 
 def _judged(skill: Skill, case: Case, value: Mapping[str, Any]) -> list[str]:
@@ -177,7 +177,7 @@ def _source_problems(skill: Skill, reserved: Collection[str]) -> Iterator[Proble
     """Yield other skills' results that a skill names and that do not exist."""
     named = [(f"applies_to.where.{n}", w.skill, w.column) for n, w in enumerate(skill.applies_to.where)]
     named += [(f"takes.{name}", t.skill, t.column) for name, t in skill.takes.items()]
-    known = {folder.name for folder in skill.folder.parent.iterdir() if (folder / "skill.yaml").exists()}
+    known = {folder.name for folder in skill.folder.parent.iterdir() if (folder / "skill.yaml").exists()} if named else set()
     file = str(skill.folder / "skill.yaml")
     for field, other, column in named:
         if other not in known:
@@ -207,7 +207,8 @@ def _cycle_problems(skill: Skill) -> Iterator[Problem]:
         yield Problem(str(skill.folder / "skill.yaml"), where, f"the skills wait for each other: {way}. Take one of these steps out")
 
 
-def _problem(error: SkillError) -> Problem:
-    """Return a raised error as a problem."""
-    hint = f". Allowed: {', '.join(error.allowed)}" if error.allowed else ""
-    return Problem(error.file, error.field, error.message + hint)
+def _problems_of(error: SkillError) -> list[Problem]:
+    """Return a raised error, and what else is wrong in its file, as problems."""
+    return [
+        Problem(e.file, e.field, e.message + (f". Allowed: {', '.join(e.allowed)}" if e.allowed else "")) for e in (error, *error.others)
+    ]

@@ -23,7 +23,7 @@ def line_of(file: Path, field: str) -> int | None:
         return mark.line + 1 if mark else None
     except yaml.YAMLError:
         return None
-    root = yaml.compose(source, Loader=yaml.SafeLoader)
+    root = yaml.compose(source, Loader=UniqueKeys)
     return _find(root, field.split("."), root.start_mark.line) + 1 if field and root is not None else None
 
 

@@ -1,12 +1,14 @@
 """``evals/prompt.md``: what a model is sent for a skill's first case, kept in the folder so that a review of an edit shows it."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from skillyard.skills.cases import Case, load_cases
 from skillyard.skills.errors import SkillError
 from skillyard.skills.skill import Skill
+from skillyard.tokens import Message
 
 
 def path_of(skill: Skill) -> Path:
@@ -28,7 +30,7 @@ def choose_case(skill: Skill, case_id: str | None = None) -> Case:
     raise SkillError(file, "cases", f"found no case {case_id!r}", tuple(case.id for case in cases))
 
 
-def messages_of(skill: Skill, case: Case) -> list[dict[str, str]]:
+def messages_of(skill: Skill, case: Case) -> list[Message]:
     """Return the messages that a model is sent for a case."""
     return skill.messages(case.source, case.parameters)
 
@@ -64,8 +66,15 @@ def prompt_problems(skill: Skill) -> Iterator[tuple[str, str]]:
         yield "", f"it is not what a model is sent now. Write it anew, and read what changed: {command_of(skill)}"
 
 
-def _section(message: Mapping[str, str]) -> str:
+def _section(message: Message) -> str:
     """Return one message below its role, in a fence that the message does not close."""
-    content = message["content"]
+    content = _text_of(message["content"])
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", content)), default=0))
     return f"## {message['role']}\n\n{fence}text\n{content}\n{fence}\n"
+
+
+def _text_of(content: Any) -> str:
+    """Return what a message says; a picture is named, not shown."""
+    if isinstance(content, str):
+        return content
+    return "\n\n".join(str(part["text"]) if part["type"] == "text" else "(a picture)" for part in content)

@@ -2,13 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 from pydantic_core import PydanticCustomError
 
 from skillyard.skills.errors import SkillError
+from skillyard.skills.explanation import explain
 from skillyard.skills.kinds import Bucket, Kind
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
@@ -137,6 +138,7 @@ class SkillSpec(Strict):
     tier: TierSpec = TierSpec()
     escalate_when: list[Literal["schema_error", "failed_check", "refusal", "truncated", "overflow", "unavailable", "disagreement"]] = []
     applies_to: AppliesToSpec
+    pictures: Annotated[int, Field(ge=1, le=20)] | None = None
     takes: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], TakenSpec] = {}
     limits: LimitsSpec
     output: OutputSpec
@@ -248,45 +250,6 @@ def parse_yaml(model: type[Model], source: str, file: Path) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise _explain(model, error, str(file)) from None
-
-
-def _explain(model: type[BaseModel], error: ValidationError, file: str) -> SkillError:
-    """Turn the first thing pydantic found into a SkillError."""
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"] if part != "[key]")
-    found = repr(first["input"])[:120]
-    if first["type"] == "extra_forbidden":
-        return SkillError(file, field, "this field is not known here", tuple(sorted(_fields_at(model, first["loc"][:-1]))))
-    if first["type"] == "missing":
-        return SkillError(file, field, "this field is missing", _values_at(model, first["loc"]))
-    if first["type"] == "literal_error":
-        return SkillError(file, field, f"found {found}", tuple(re.findall(r"'([^']*)'", first["ctx"]["expected"])))
-    pattern = first.get("ctx", {}).get("pattern")
-    rule = f"has to match {pattern}" if pattern else first["msg"].removeprefix("Input ").replace("should", "has to")
-    return SkillError(file, field, f"found {found}, which {rule}")
-
-
-def _fields_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[str]:
-    """Return the field names allowed in the model that a pydantic location points into."""
-    here = _model_at(model, loc)
-    return [f.alias or n for n, f in here.model_fields.items()] if here else []
-
-
-def _values_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, ...]:
-    """Return the values allowed for the field that a pydantic location points to, if they can be listed."""
-    here = _model_at(model, loc[:-1])
-    annotations = [f.annotation for n, f in here.model_fields.items() if loc[-1] in (n, f.alias)] if here else []
-    return tuple(str(value) for a in annotations if get_origin(a) is Literal for value in get_args(a))
-
-
-def _model_at(model: type[BaseModel], loc: tuple[int | str, ...]) -> type[BaseModel] | None:
-    """Return the model that a pydantic location points into."""
-    here: Any = model
-    for part in loc:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            fields = here.model_fields
-            here = next((f.annotation for n, f in fields.items() if part in (n, f.alias)), None)
-        else:
-            here = next((a for a in reversed(get_args(here)) if isinstance(a, type) and issubclass(a, BaseModel)), here)
-    return here if isinstance(here, type) and issubclass(here, BaseModel) else None
+        first, *others = explain(model, error, str(file))
+        first.others = tuple(others)
+        raise first from None
