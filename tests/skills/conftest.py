@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from skillyard.skills import Catalogue, Skill
+from skillyard.skills.load import load_skill
+from skillyard.skills.prompt_file import write_prompt
 
 INCLUDE = Path(__file__).parents[2] / "include"
 
@@ -75,6 +77,7 @@ def include(tmp_path: Path) -> Path:
     (folder / "assets" / "labels.yaml").write_text(LABELS)
     (folder / "evals" / "cases.yaml").write_text(CASES)
     (folder / "evals" / "answers.yaml").write_text(ANSWERS)
+    write_prompt(load_skill(folder))
     return tmp_path
 
 

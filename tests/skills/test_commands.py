@@ -45,6 +45,7 @@ def test_a_new_skill_is_written_listed_and_checked(home: Path, capsys: pytest.Ca
         (("list", "--owner", "record"), "Did you mean 'records'"),
         (("prompt", "name-mood", "--case", "two"), "Allowed: one"),
         (("prompt", "name-mood", "--case", "one", "--write"), "leave --case out"),
+        (("prompt",), "name a skill"),
         (("diff", "name-mood", "HEAD"), "in a git checkout"),
         (("diff", "name-mode", "HEAD"), "Did you mean 'name-mood'"),
     ],
@@ -86,6 +87,10 @@ def test_the_prompt_is_printed_and_kept(home: Path, capsys: pytest.CaptureFixtur
     shown = call(capsys, monkeypatch, "skills", "prompt", "name-mood")[1]
     code, out, err = call(capsys, monkeypatch, "skills", "prompt", "name-mood", "--write")
     assert (code, out, err) == (0, "", f"written to {kept}\n") and kept.read_text() == shown
+    kept.unlink()
+    err = call(capsys, monkeypatch, "skills", "prompt", "--write")[2]
+    assert err == f"written to {kept}\n1 of 1 prompts have changed.\n" and kept.read_text() == shown
+    assert call(capsys, monkeypatch, "skills", "prompt", "--write")[2] == "0 of 1 prompts have changed.\n"
     messages = json.loads(call(capsys, monkeypatch, "skills", "prompt", "name-mood", "--case", "one", "--json")[1])
     assert [m["role"] for m in messages] == ["system", "user"] and messages[0]["content"] == "Name the mood."
 

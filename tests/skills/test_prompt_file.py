@@ -22,7 +22,7 @@ def test_a_fence_is_longer_than_any_in_the_message(mood: Skill) -> None:
 
 
 def test_a_prompt_that_is_missing_or_out_of_date_says_what_mends_it(mood: Skill) -> None:
-    (mood.folder / "evals" / "prompt.md").unlink(missing_ok=True)
+    (mood.folder / "evals" / "prompt.md").unlink()
     [(_, missing)] = prompt_problems(mood)
     before = mood.fingerprint()
     assert write_prompt(mood) == mood.folder / "evals" / "prompt.md"

@@ -12,6 +12,7 @@ from skillyard.skills.cases import judge_case, load_cases
 from skillyard.skills.inspection import check_skill
 from skillyard.skills.kinds import Bucket, Kind
 from skillyard.skills.load import load_skill
+from skillyard.skills.prompt_file import write_prompt
 from skillyard.skills.scaffold import make_skill, open_marks
 from skillyard.skills.templates import MARK
 
@@ -28,6 +29,8 @@ def settle(folder: Path) -> None:
     """Say something wherever a mark stands, as an author would."""
     for file in folder.rglob("*.*"):
         file.write_text(file.read_text().replace(MARK, "Here is"))
+    if (skill := load_skill(folder)).kind != "library":
+        write_prompt(skill)
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))

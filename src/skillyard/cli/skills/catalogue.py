@@ -44,7 +44,7 @@ def list_skills(
             "version": s.version,
             "description": s.description,
         }
-        for s in _readable(Catalogue(settings.include))
+        for s in read_skills(Catalogue(settings.include))
         if bucket in (None, s.bucket) and owner in (None, s.owner) and kind in (None, s.kind)
     ]
     print_rows(rows, as_json, widths={"description": 90})
@@ -89,7 +89,7 @@ def show_graph(
     from skillyard.skills import Catalogue
     from skillyard.skills.graph import edges_of, refuse_cycles, render_mermaid, render_text
 
-    edges = [edge for skill in _readable(Catalogue(Settings.from_env().include)) for edge in edges_of(skill)]
+    edges = [edge for skill in read_skills(Catalogue(Settings.from_env().include)) for edge in edges_of(skill)]
     refuse_cycles(edges)
     if form == "json":
         print_rows(map(asdict, edges), as_json=True)
@@ -97,7 +97,7 @@ def show_graph(
         print(render_mermaid(edges) if form == "mermaid" else render_text(edges))
 
 
-def _readable(catalogue: "Catalogue") -> "Iterator[Skill]":
+def read_skills(catalogue: "Catalogue") -> "Iterator[Skill]":
     """Yield the skills that can be read; the others are told to standard error and hide nothing else."""
     from skillyard.skills import SkillError
 

@@ -1,14 +1,18 @@
 """A skill from nothing, and the prompt it makes: new, prompt."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from skillyard.cli.options import AsJson, SkillName
+from skillyard.cli.options import AsJson
 from skillyard.cli.output import print_rows, print_value, say
+from skillyard.cli.skills.catalogue import read_skills
 from skillyard.cli.skills.group import app
 from skillyard.settings import Settings
 from skillyard.skills.kinds import Bucket, Kind
+
+if TYPE_CHECKING:
+    from skillyard.skills import Catalogue
 
 
 @app.command("new")
@@ -42,7 +46,7 @@ def make_new(
 
 @app.command("prompt")
 def show_prompt(
-    skill: SkillName,
+    skill: Annotated[str | None, typer.Argument(help="A skill's name; with --write all of them by default.", show_default=False)] = None,
     case: Annotated[str | None, typer.Option(help="A case's id in evals/cases.yaml; the first one by default.", show_default=False)] = None,
     write: Annotated[bool, typer.Option("--write", help="Keep the first case's in the folder, as evals/prompt.md.")] = False,
     as_json: AsJson = False,
@@ -53,17 +57,34 @@ def show_prompt(
     model; `skills check` says when they are out of date. Nothing is asked and nothing is paid.
     """
     from skillyard.skills import Catalogue
-    from skillyard.skills.load import load_skill
-    from skillyard.skills.prompt_file import choose_case, messages_of, render_prompt, write_prompt
+    from skillyard.skills.prompt_file import choose_case, messages_of, render_prompt
 
-    loaded = Catalogue(Settings.from_env().include).load(skill)
+    catalogue = Catalogue(Settings.from_env().include)
     if write and case is not None:
         raise typer.BadParameter("--write keeps the prompt of the first case: leave --case out")
     if write:
-        say(f"written to {write_prompt(load_skill(loaded.folder))}")
+        _write_prompts(catalogue, skill)
         return
+    if skill is None:
+        raise typer.BadParameter("name a skill to see its prompt, or keep those of all with --write")
+    loaded = catalogue.load(skill)
     chosen = choose_case(loaded, case)
     if as_json:
         print_rows(messages_of(loaded, chosen), as_json)
     else:
         print(render_prompt(loaded, chosen), end="")
+
+
+def _write_prompts(catalogue: "Catalogue", skill: str | None) -> None:
+    """Write a skill's prompt.md, or that of every skill that asks a model, and say which have changed."""
+    from skillyard.skills.load import load_skill
+    from skillyard.skills.prompt_file import prompt_problems, write_prompt
+
+    if skill is not None:
+        say(f"written to {write_prompt(load_skill(catalogue.load(skill).folder))}")
+        return
+    skills = [load_skill(s.folder) for s in read_skills(catalogue) if s.kind != "library"]
+    changed = [s for s in skills if list(prompt_problems(s))]
+    for s in changed:
+        say(f"written to {write_prompt(s)}")
+    say(f"{len(changed)} of {len(skills)} prompts have changed.")
