@@ -2,6 +2,7 @@
 
 from skillyard.skills.checks import (
     days,
+    edits,
     evidence,
     fields,
     labels,
@@ -13,6 +14,7 @@ from skillyard.skills.checks import (
     readability,
     reasons,
     scores,
+    sources,
     texts,
 )
 from skillyard.skills.checks.registry import CHECKS, Answer, CheckFailure, bind, check, run_checks, values_at
@@ -24,6 +26,7 @@ __all__ = [
     "bind",
     "check",
     "days",
+    "edits",
     "evidence",
     "fields",
     "labels",
@@ -36,6 +39,7 @@ __all__ = [
     "reasons",
     "run_checks",
     "scores",
+    "sources",
     "texts",
     "values_at",
 ]
