@@ -3,8 +3,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from skillyard.errors import ConfigError
+from skillyard.errors import ConfigError, SchemaMismatch
 from skillyard.lake.drift import check_file_schema
 from skillyard.lake.results import results_table
 from skillyard.skills.changes import FileChange, State, compare, compare_schemas
@@ -67,6 +69,55 @@ def test_what_changes_within_a_list_is_found_there(items: dict[str, Any], level:
     after = schema(lines={"type": "array", "items": {"type": "object", "properties": items}})
     [change] = compare_schemas(schema(lines=LINES), after)
     assert (change.level, change.path) == (level, path)
+
+
+def nullable(kind: str) -> st.SearchStrategy[Any]:
+    return st.sampled_from([kind, [kind, "null"]])
+
+
+def leaf(kind: str, **words: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({"type": nullable(kind)}, optional=words | {"description": st.sampled_from("ab")})
+
+
+LEAVES = st.one_of(
+    leaf("string", format=st.sampled_from(["date", "date-time", "time"])),
+    leaf("string", enum=st.lists(st.sampled_from("abc"), min_size=1, unique=True)),
+    leaf("number", minimum=st.integers(0, 1), **{"x-decimal": st.booleans()}),
+    leaf("integer"),
+    leaf("boolean"),
+)
+
+
+def properties(of: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.dictionaries(st.sampled_from("pqr"), of, min_size=1)
+
+
+COLUMNS = st.recursive(
+    LEAVES,
+    lambda below: st.one_of(
+        st.builds(lambda kind, items: {"type": kind, "items": items}, nullable("array"), below),
+        st.builds(lambda kind, named: {"type": kind, "properties": named}, nullable("object"), properties(below)),
+    ),
+    max_leaves=4,
+)
+
+
+@given(properties(COLUMNS), properties(COLUMNS))
+def test_what_the_lake_would_refuse_is_a_major_change(before: dict[str, Any], after: dict[str, Any]) -> None:
+    assert list(compare_schemas(schema(**before), schema(**before))) == []
+    levels = {change.level for change in compare_schemas(schema(**before), schema(**after))}
+    old, new = (results_table("name-mood", 1, schema(**columns)).schema for columns in (before, after))
+    try:
+        check_file_schema(old, new, "a file from before")
+    except SchemaMismatch:
+        assert "major" in levels
+
+
+@given(properties(COLUMNS), st.data())
+def test_a_single_new_word_is_found(before: dict[str, Any], data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(before)))
+    after = before | {name: before[name] | {"description": "another"}}
+    assert [(c.path, c.level) for c in compare_schemas(schema(**before), schema(**after))] == [(name, "minor")]
 
 
 def test_a_major_change_needs_a_higher_major_and_no_major_goes_down() -> None:

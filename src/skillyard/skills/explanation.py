@@ -18,8 +18,8 @@ def explain(model: type[BaseModel], error: ValidationError, file: str) -> list[S
     """Return an error per field, in the order of the model, at least one."""
     by_place: dict[Place, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
-        place = details["loc"][:-1] if details["loc"][-1] in PLAIN else details["loc"]
-        by_place.setdefault(place, []).append(details)
+        loc = details["loc"]
+        by_place.setdefault(loc[:-1] if loc and loc[-1] in PLAIN else loc, []).append(details)
     return [_explain(model, place if len(found) > 1 else found[0]["loc"], found, file) for place, found in by_place.items()]
 
 
