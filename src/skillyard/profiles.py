@@ -35,6 +35,7 @@ class DeploymentSpec(BaseModel):
     api_base_env: str | None = None
     context_tokens: int = Field(gt=0)
     max_output_tokens: int = Field(gt=0)
+    image_tokens: int | None = Field(default=None, gt=0)
     json_schema: bool = True
     concurrency: int = Field(default=16, gt=0)
     weight: float = Field(default=1.0, gt=0)
@@ -81,6 +82,8 @@ class Deployment:
     """It offers files and batches at a discount."""
     region: str = ""
     """Whose prices it is charged by, where the price book has such."""
+    image_tokens: int | None = None
+    """The most input tokens that a picture of a page can count as; None when it sees no pictures."""
     api_base: str | None = None
     api_key_env: str | None = None
     api_key: str | None = field(default=None, repr=False)
@@ -213,6 +216,7 @@ def _resolve(tier: str, spec: DeploymentSpec, path: Path, env: Mapping[str, str]
         utilisation=spec.utilisation,
         has_batch=spec.batch,
         region=spec.region,
+        image_tokens=spec.image_tokens,
         api_base=base,
         api_key_env=spec.api_key_env,
         api_key=env.get(spec.api_key_env) if spec.api_key_env else None,

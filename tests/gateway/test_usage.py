@@ -19,8 +19,9 @@ from skillyard.costs.prices.book import PriceBook, Usage
 from skillyard.costs.prices.files import read_prices
 from skillyard.gateway.files import read_lines, read_row
 from skillyard.gateway.transport import CallFailed, Reply, close_clients, send
-from skillyard.gateway.usage import count_images, read_usage
+from skillyard.gateway.usage import read_usage
 from skillyard.profiles import Deployment
+from skillyard.tokens import n_images
 from tests.gateway.replaying import Handler, Replay
 
 FOLDER = Path(__file__).with_name("usage")
@@ -153,5 +154,5 @@ def test_compute_seconds_stay_whatever_the_tokens_are() -> None:
 
 def test_images_are_counted_in_the_messages() -> None:
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
-    assert count_images([{"role": "user", "content": [{"type": "text", "text": "?"}, picture, picture]}]) == 2
-    assert count_images([{"role": "user", "content": "an image_url"}]) == 0
+    assert n_images([{"role": "user", "content": [{"type": "text", "text": "?"}, picture, picture]}]) == 2
+    assert n_images([{"role": "user", "content": "an image_url"}]) == 0

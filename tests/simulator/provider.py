@@ -14,6 +14,7 @@ from tests.simulator.bill import Bill
 from tests.simulator.config import CONNECTION_FAULTS, CONTENT_FAULTS, UNBILLED, Config, parse_config
 
 _REFUSAL = "I cannot help with this document."
+TOKENS_A_PICTURE = 1_105
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +148,10 @@ def max_tokens(body: Mapping[str, Any]) -> int | None:
 
 
 def n_prompt_tokens(messages: list[dict[str, Any]]) -> int:
-    """Return the number of tokens of a prompt."""
-    return sum(n_tokens(plain_text(m.get("content"))) for m in messages)
+    """Return the number of tokens of a prompt; each picture has as many."""
+    parts = [part for m in messages if isinstance(m.get("content"), list) for part in m["content"]]
+    pictures = sum(part.get("type") == "image_url" for part in parts)
+    return sum(n_tokens(plain_text(m.get("content"))) for m in messages) + pictures * TOKENS_A_PICTURE
 
 
 def _drawn(probabilities: Mapping[str, float], faults: tuple[str, ...], at: float) -> str | None:

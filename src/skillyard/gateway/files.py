@@ -16,6 +16,7 @@ from litellm.utils import convert_to_model_response_object, get_optional_params
 from skillyard.errors import SkillyardError, Terminal, Transient
 from skillyard.gateway.transport import Reply, explain, parameters, read_reply
 from skillyard.profiles import Deployment
+from skillyard.tokens import Message
 
 ENDPOINT = "/v1/chat/completions"
 NAME_KEY = "skillyard_batch"
@@ -66,7 +67,7 @@ class ResultRow:
     is_billed_unknown: bool = False
 
 
-def request_line(deployment: Deployment, call_id: str, messages: list[dict[str, str]], schema: Any, name: str, max_tokens: int) -> str:
+def request_line(deployment: Deployment, call_id: str, messages: list[Message], schema: Any, name: str, max_tokens: int) -> str:
     """Return one line of a batch's file: the body that a live call would send, under the attempt's call_id."""
     model, provider, _, _ = litellm.get_llm_provider(deployment.model)
     options = get_optional_params(model=model, custom_llm_provider=provider, **parameters(deployment, schema, name, max_tokens))

@@ -14,7 +14,7 @@ from skillyard.costs.prices.book import PriceBook
 from skillyard.gateway.ledger import AnswerKey
 from skillyard.gateway.owner import own_name
 from skillyard.profiles import Deployment, voter_pool
-from skillyard.tokens import most_tokens
+from skillyard.tokens import Message, most_tokens, n_images, text_of
 
 GRACE_S = 10.0
 """After its timeout and this, nobody waits for an attempt any more."""
@@ -32,7 +32,7 @@ class Request:
     item_id: str
     doc_id: str
     tier: str
-    messages: list[dict[str, str]]
+    messages: list[Message]
     schema: dict[str, Any] | None
     max_tokens: int
     """The skill's limit: a longer answer is no answer."""
@@ -62,9 +62,14 @@ class Request:
 
     @cached_property
     def n_tokens_at_most(self) -> int:
-        """An upper bound of the input: the messages, a few tokens for each one's role, and the schema, which providers count too."""
+        """An upper bound of the input but its pictures: the texts, a few tokens for each one's role, and the schema, which counts too."""
         schema = json.dumps(self.schema) if self.schema else ""
-        return sum(most_tokens(m["content"]) + 16 for m in self.messages) + most_tokens(schema)
+        return sum(most_tokens(text_of(m)) + 16 for m in self.messages) + most_tokens(schema)
+
+    @cached_property
+    def n_images(self) -> int:
+        """Pictures that are shown: how many tokens each counts as is the deployment's."""
+        return n_images(self.messages)
 
     @cached_property
     def _asked(self) -> bytes:
@@ -87,7 +92,8 @@ def upper_bound(request: Request, deployment: Deployment, prices: PriceBook, max
     """Return the most USD an attempt can cost at the lane's prices of that day."""
     seconds = compute_s(deployment, request.timeout_s, request.timeout_s)
     tier = deployment.service_tier_in(lane)
-    return prices.upper_bound(deployment.model, request.n_tokens_at_most, max_tokens, seconds, at, tier, deployment.region)
+    n_input = request.n_tokens_at_most + request.n_images * (deployment.image_tokens or 0)
+    return prices.upper_bound(deployment.model, n_input, max_tokens, seconds, at, tier, deployment.region)
 
 
 def compute_s(deployment: Deployment, latency_s: float, timeout_s: float) -> Decimal:

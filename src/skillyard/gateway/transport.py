@@ -19,8 +19,10 @@ import openai
 from skillyard.costs.prices.book import Usage
 from skillyard.errors import SkillyardError
 from skillyard.gateway import embedded
-from skillyard.gateway.usage import count_images, read_service_tier, read_usage
+from skillyard.gateway.usage import read_service_tier, read_usage
 from skillyard.profiles import Deployment
+from skillyard.tokens import Message
+from skillyard.tokens import n_images as count_images
 
 litellm.suppress_debug_info = True
 litellm.telemetry = False
@@ -58,7 +60,7 @@ class CallFailed(SkillyardError):
 
 async def send(
     deployment: Deployment,
-    messages: list[dict[str, str]],
+    messages: list[Message],
     schema: dict[str, Any] | None,
     name: str,
     max_tokens: int,

@@ -5,7 +5,7 @@ Providers count the same things in different ways: tokens read from a cache stan
 are not repaired: they are taken as not said, the answer is kept, and its price stays unknown until the provider's bill closes it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -14,8 +14,6 @@ from skillyard.costs.prices.book import Usage
 
 Counts = Mapping[str, Any]
 MINUTES, HOUR = "ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens"
-IMAGES = frozenset({"image_url", "input_image", "image"})
-"""The types of a message's part that is an image."""
 STANDARD = frozenset({"default", "standard", "on_demand"})
 """How providers call the price list that is charged unless another one is asked for."""
 
@@ -47,12 +45,6 @@ def read_service_tier(response: object) -> str | None:
     if not isinstance(said, str) or not said:
         return None
     return "standard" if said.lower() in STANDARD else said.lower()
-
-
-def count_images(messages: Sequence[Mapping[str, Any]]) -> int:
-    """Return how many images a request's messages hold."""
-    parts = (part for m in messages if not isinstance(m["content"], str) for part in m["content"])
-    return sum(part.get("type") in IMAGES for part in parts)
 
 
 def _openai(said: Counts) -> Usage:

@@ -20,7 +20,7 @@ from skillyard.skills import OutputError, Skill, Source, parse_output, run_check
 from skillyard.skills.agreement import agreement
 from skillyard.skills.output import validate_output
 from skillyard.tiers import TIERS
-from skillyard.tokens import estimate_tokens
+from skillyard.tokens import estimate_messages
 
 FAILED_PENDING = frozenset({"provider_unavailable", "failed_shard", "budget"})
 """Pending reasons that somebody has to act on: the run is red. A deadline that was asked for is not one."""
@@ -159,7 +159,7 @@ def make_request(tier: str, item: Item, skill: Skill, asker: Asker, profile: Pro
 
 def n_tokens_needed(request: Request) -> int:
     """Return about how large a context window the request needs, its answer included."""
-    return sum(estimate_tokens(m["content"]) for m in request.messages) + request.max_tokens
+    return estimate_messages(request.messages) + request.max_tokens
 
 
 async def answer_on(
@@ -250,13 +250,27 @@ def answer_by_library(source: Source, skill: Skill, parameters: Mapping[str, Any
     return Outcome("result", "none", f"library:{skill.name}", value)
 
 
-def judge_file(skill: Skill, said: dict[str, Any] | Rejected, plan: RunPlan) -> Outcome:
-    """Return what a process that has read a file makes of its item: a value that has the schema and passes every check, or a reject."""
+def judge_file(skill: Skill, said: dict[str, Any] | Rejected, parameters: Mapping[str, Any]) -> Outcome | None:
+    """Return what a process that has read a file makes of its item: a value that has the schema and passes every check, or a reject.
+
+    None: a mixed skill's code is not sure, and a model is to be asked.
+    """
     if isinstance(said, Rejected):
         return Outcome("reject", "none", error_kind=said.error_kind, error_message=said.error_message[:500])
+    if skill.kind == "mixed" and not said:
+        return None
     try:
         validate_output(skill, said)
-        _pass_checks(skill, said, Source(), plan.parameters)
+        _pass_checks(skill, said, Source(), parameters)
     except (OutputError, AnswerFailed) as failure:
+        if skill.kind == "mixed":
+            return None
         return Outcome("reject", "none", error_kind=failure.kind, error_message=failure.message[:500])
     return Outcome("result", "none", f"library:{skill.name}", said)
+
+
+def is_late(plan: RunPlan, item: RoutedItem) -> Outcome | None:
+    """Return a pending outcome once the run's deadline has passed."""
+    if plan.deadline and datetime.now(UTC) >= datetime.fromisoformat(plan.deadline):
+        return Outcome("pending", item.tier, error_kind="deadline", error_message=f"not begun by {plan.deadline}")
+    return None

@@ -38,7 +38,7 @@ from skillyard.settings import AUDIT_SAMPLE, Settings
 from skillyard.skills import Catalogue, Skill
 from skillyard.skills.enabled import load_enabled
 from skillyard.tiers import TIERS
-from skillyard.tokens import estimate_tokens
+from skillyard.tokens import estimate_messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,8 @@ def why_nothing(skill: Skill, profile: Profile) -> str:
     """Return why a skill can never be audited on a profile, or nothing."""
     if skill.kind == "library":
         return f"{skill.name} asks no model: there is nothing to compare"
+    if skill.max_pictures:
+        return f"{skill.name} shows pictures, which no audit reads again"
     if len(set(compared_tiers(skill, profile).values())) < 2:
         return f"{skill.name} has one tier in the profile {profile.name}: there is nothing to compare"
     return ""
@@ -217,7 +219,7 @@ def _foretell(space: Workspace, profile: Profile, prices: PriceBook, plan: Audit
     asked: Counter[str] = Counter()
     cost = 0.0
     for sampled in plan.sample:
-        n_input = sum(estimate_tokens(m["content"]) for m in skill.messages(sampled.item.source, sampled.parameters))
+        n_input = estimate_messages(skill.messages(sampled.item.source, sampled.parameters))
         for tier in set(names.values()) - {names[sampled.tier]}:
             price = call_price(profile.deployments(tier), prices, plan.drawn_at)
             cost += fmean(past[tier]) if past[tier] else price.of(n_input, skill.limits.output_tokens)

@@ -44,7 +44,7 @@ from skillyard.running.shard import MAX_IN_FLIGHT, finish_workers
 from skillyard.settings import Settings
 from skillyard.skills import Skill
 from skillyard.tiers import TIERS
-from skillyard.tokens import estimate_tokens
+from skillyard.tokens import estimate_messages
 
 TIER = TIERS[0]
 WINDOW = timedelta(days=30)
@@ -100,7 +100,7 @@ class Classifier:
         for item in items:
             request = self.request(item.item_id, item.doc_id, item.text)
             if (bound := self.bound_usd(request)) < MOST_USD:
-                n_input = sum(estimate_tokens(m["content"]) for m in request.messages)
+                n_input = estimate_messages(request.messages)
                 low, expected, high = low + price.of(n_input, 0), expected + price.of(n_input, REPLY_TOKENS), high + float(bound)
         return Range(expected, low, high)
 
@@ -167,7 +167,8 @@ def _policy(decider: Decider) -> SkillPolicy | None:
 
 def _apply(decider: Decider, row: Row, decision: Decision, said: Classification | str | None) -> Decision:
     if isinstance(said, Classification):
-        return classified(decision, decider.traits, extract_features(row["text"], row["language"]), decider.windows, said)
+        features = extract_features(row["text"], row["language"])
+        return decider.keep_off(classified(decision, decider.traits, features, decider.windows, said), features)
     return replace(decision, reason=f"{decision.reason}; not classified: {said}") if said else decision
 
 

@@ -10,6 +10,7 @@ from skillyard.documents import Rejected, parse_document
 from skillyard.errors import ConfigError, UnknownName
 from skillyard.lake.lake import Lake
 from skillyard.profiles import Profile, load_profile
+from skillyard.routing.adequacy import inadequate_tiers, verdict
 from skillyard.routing.decide import score_difficulty
 from skillyard.routing.features import Features, extract_features
 from skillyard.routing.model import family_of
@@ -42,6 +43,7 @@ def explain_item(settings: Settings, skill_name: str, item: str, first_tier: str
         "router_version": decision.router_version,
         "router": decider.champion.text,
         "classifier": explain_classifier(settings, skill, profile, decider, decision),
+        "evals": _evals(decider),
         "tiers": _tiers(decider, features, text),
         "causes": score_difficulty(decider.traits, features)[1],
         "features": features._asdict(),
@@ -56,6 +58,17 @@ def _decider(settings: Settings, skill: Skill, first_tier: str | None, profile: 
     history = load_history(lake, skill.name, skill.fingerprint(), skill.limits.output_tokens, profile, prices, now)
     lengths = mean_lengths(history.operations) if history.operations else {}
     return Decider.open(lake, skill, {}, lengths, first_tier, profile, prices, now)
+
+
+def _evals(decider: Decider) -> str:
+    """Return what the skill's own cases prove of its tiers, and whether that or the router decides where items start."""
+    if not decider.rates:
+        return "no eval of this fingerprint with these models: skillyard skills eval " + decider.skill
+    said = verdict(decider.rates, decider.min_pass_rate)
+    if decider.first_tier:
+        return f"{said}; the first tier is given"
+    learned = inadequate_tiers(decider.rates, decider.min_pass_rate).keys() - decider.ruled_out.keys()
+    return f"{said}; the router has learned from it" if learned else said
 
 
 def _tiers(decider: Decider, features: Features, text: str) -> dict[str, dict[str, float | None]]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any
 
@@ -47,10 +47,13 @@ class Item:
     inputs: str | None = None
     """What it takes from other skills' results, a JSON object by name; null when it takes none."""
 
+    pictures: tuple[str, ...] = field(default=(), repr=False, kw_only=True)
+    """Of a file that is shown to a model: its first pages, once they are drawn."""
+
     @property
     def source(self) -> Source:
         """What its skill works on."""
-        return Source(self.text, json.loads(self.inputs) if self.inputs else {})
+        return Source(self.text, json.loads(self.inputs) if self.inputs else {}, pictures=self.pictures)
 
 
 def find_items(lake: Lake, skill: Skill, inbox: str, source_prefix: str = "") -> Iterator[Item]:

@@ -14,7 +14,7 @@ from skillyard.routing.lane import LANES, Queue, choose_lane, find_offer
 from skillyard.running.runs import RunPlan, Workspace
 from skillyard.skills import Skill, Source
 from skillyard.tiers import TIERS
-from skillyard.tokens import estimate_tokens
+from skillyard.tokens import estimate_messages, estimate_tokens, text_of
 
 Row = dict[str, Any]
 
@@ -37,6 +37,8 @@ def check_lane(lane: str, skill: Skill, profile: Profile, prices: PriceBook, now
     """Raise for a lane that does not exist, or for batches that no deployment the skill may reach offers."""
     if lane not in LANES:
         raise UnknownName("lane", lane, LANES)
+    if lane == "batch" and skill.max_pictures:
+        raise ConfigError(f"the lane batch was asked for, but {skill.name} shows pictures: they are read when they are asked about, live.")
     if lane == "batch" and skill.kind == "mixed":
         raise ConfigError(
             f"the lane batch was asked for, but {skill.name} is a mixed skill: its library answers most items, and the rest is asked live."
@@ -58,7 +60,7 @@ def take_batches(
     """
     shards = list(_adopted(space, plan, lanes))
     deadline = datetime.fromisoformat(plan.deadline) if plan.deadline else None
-    asked = "live" if plan.kind == "mixed" else plan.lane
+    asked = "live" if plan.kind == "mixed" or space.skill.max_pictures else plan.lane
     for tier in (t for t in TIERS if lanes.get(t)):
         rows, deployments = lanes[tier], profile.deployments(tier)
         queue = queue_of(space.skill, plan, [row["text"] for row in rows])
@@ -92,7 +94,7 @@ def shard_uri(lake: Lake, shard_key: str) -> str:
 
 def queue_of(skill: Skill, plan: RunPlan, texts: Sequence[str]) -> Queue:
     """Return items as a queue, their size taken from the first of them."""
-    n_prompt = sum(estimate_tokens(m["content"]) for m in skill.messages(Source(""), plan.parameters))
+    n_prompt = estimate_messages(skill.messages(Source(), plan.parameters))
     sample = texts[:SAMPLE]
     n_input = n_prompt + sum(map(estimate_tokens, sample)) // len(sample)
     return Queue(len(texts), n_input, skill.limits.output_tokens, skill.limits.timeout_s)
@@ -100,7 +102,7 @@ def queue_of(skill: Skill, plan: RunPlan, texts: Sequence[str]) -> Queue:
 
 def _cut(skill: Skill, plan: RunPlan, rows: list[Row]) -> Iterator[list[Row]]:
     """Yield rows in order, as many together as a batch may hold."""
-    n_fixed = sum(len(m["content"].encode()) for m in skill.messages(Source(""), plan.parameters)) + len(str(skill.request_schema)) + 1_000
+    n_fixed = sum(len(text_of(m).encode()) for m in skill.messages(Source(), plan.parameters)) + len(str(skill.request_schema)) + 1_000
     held: list[Row] = []
     size_bytes = 0
     for row in rows:

@@ -31,7 +31,7 @@ from skillyard.skills import Catalogue, Skill, Source
 from skillyard.skills.enabled import load_enabled
 from skillyard.skills.labels import RUN_LABELS, as_values, check_given_files
 from skillyard.skills.teams import Team, check_teams, find_team, load_teams
-from skillyard.tokens import estimate_tokens
+from skillyard.tokens import estimate_messages, estimate_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +243,7 @@ def _quoted(space: Workspace, request: PlanRequest, selection: Selection, team: 
 
 def _n_prompt_tokens(skill: Skill, request: PlanRequest) -> int:
     """Return the tokens that every item's request begins with."""
-    return sum(estimate_tokens(m["content"]) for m in skill.messages(Source(""), request.parameters))
+    return estimate_messages(skill.messages(Source(), request.parameters))
 
 
 def _message(request: PlanRequest, plan: RunPlan) -> str:

@@ -28,7 +28,7 @@ from skillyard.running.runs import RunPlan, Workspace, run_limits
 from skillyard.skills import Source
 from skillyard.skills.teams import Team
 from skillyard.tiers import TIERS
-from skillyard.tokens import estimate_tokens
+from skillyard.tokens import IMAGE_TOKENS, estimate_messages, estimate_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Quoter:
     def open(cls, space: Workspace, plan: RunPlan, team: Team, profile: Profile, prices: PriceBook, items: Iterable[Item]) -> "Quoter":
         """Read the skill's past; the texts of ``items`` that are part of it show how far estimates are off."""
         at = datetime.now(UTC)
-        n_prompt = sum(estimate_tokens(m["content"]) for m in space.skill.messages(Source(""), plan.parameters))
+        n_prompt = estimate_messages(space.skill.messages(Source(), plan.parameters)) + (space.skill.max_pictures or 0) * IMAGE_TOKENS
         longest = space.skill.limits.output_tokens
         history = load_history(space.lake, plan.skill, plan.fingerprint, longest, profile, prices, at)
         past = {operation.item_id for operation in history.operations}
@@ -115,7 +115,7 @@ class Quoter:
         for item in items:
             if item.item_id not in self.stored:
                 decision = decider.decide(item.text, item.language)
-                found.setdefault(lower_tier(decision, soft).tier if soft else decision.tier, []).append(item)
+                found.setdefault(lower_tier(decision, soft, decider.ruled_out).tier if soft else decision.tier, []).append(item)
         return {tier: found[tier] for tier in TIERS if tier in found}
 
     def _classifier_usd(self, by_tier: Mapping[str, list[Item]]) -> Range:

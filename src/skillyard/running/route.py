@@ -1,6 +1,6 @@
 """Route a planned run: a tier per item, the items written as shards, one folder of manifests per lane."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil
@@ -55,7 +55,7 @@ def route_run(settings: Settings, run_key: str, say: Callable[[str], None] | Non
     if decider and space.skill.classifier and not soft:  # with a soft limit reached, nothing is spent on choosing
         decided = classify_items(Classifier(space, plan, profile, prices, now), decider, decided, say)
     for row, routed in decided:
-        decision = lower_tier(routed, soft) if soft else routed
+        decision = lower_tier(routed, soft, decider.ruled_out) if soft and decider else routed
         lane = "library" if is_library else decision.tier
         routed_by = {"route_score": decision.score, "route_reason": decision.reason, "router_version": decision.router_version}
         lanes[lane].append(row | {"tier": decision.tier, **routed_by})
@@ -91,12 +91,17 @@ def _lowering_limit(space: Workspace, plan: RunPlan) -> Limit | None:
     return next(iter(soft_reached(bounds, balances)), None)
 
 
-def lower_tier(decision: Decision, soft: Limit) -> Decision:
-    """Return the decision one tier lower, and why. What does not fit the lower tier's window escalates from there."""
+def lower_tier(decision: Decision, soft: Limit, ruled_out: Collection[str] = ()) -> Decision:
+    """Return the decision one tier lower, and why. What does not fit the lower tier's window escalates from there.
+
+    Not on a tier that the skill's cases rule out: what is paid there is lost.
+    """
     if decision.tier not in TIERS[1:]:
         return decision
-    reason = f"{decision.reason}; one tier lower, the soft limit is reached: {soft.label}"
-    return replace(decision, tier=TIERS[TIERS.index(decision.tier) - 1], reason=reason)
+    lower, reached = TIERS[TIERS.index(decision.tier) - 1], f"the soft limit is reached: {soft.label}"
+    if lower in ruled_out:
+        return replace(decision, reason=f"{decision.reason}; no tier lower, evals rule {lower} out, although {reached}")
+    return replace(decision, tier=lower, reason=f"{decision.reason}; one tier lower, {reached}")
 
 
 def _decide(items: pa.Table, decider: Decider | None) -> Iterator[Decided]:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from skillyard.costs.prices.book import PriceBook
-from skillyard.errors import Unpriced
+from skillyard.errors import ConfigError, Unpriced
 from skillyard.gateway.budgets import Limits
 from skillyard.gateway.owner import own_name
 from skillyard.gateway.state import open_state
@@ -228,6 +228,11 @@ def check_ready(skill: Skill, profile: Profile, prices: PriceBook, *also: str) -
     now = datetime.now(UTC)
     for deployment in {d.name: d for pool in pools for d in profile.deployments(pool)}.values():
         _check_priced(deployment, prices, now)
+        if skill.max_pictures and deployment.image_tokens is None:
+            raise ConfigError(
+                f"{skill.name} shows pictures, and the deployment {deployment.name} of the profile {profile.name} sees none: choose a "
+                "profile whose models do, or set image_tokens there to the most input tokens that a picture can count as."
+            )
 
 
 def _check_priced(deployment: Deployment, prices: PriceBook, now: datetime) -> None:

@@ -9,30 +9,27 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import pyarrow as pa
 
 from skillyard.costs.prices.book import PriceBook, load_prices
-from skillyard.documents.pool import WorkerPool
 from skillyard.gateway.budgets import Limits
 from skillyard.gateway.complete import Gateway
 from skillyard.lake.lake import Lake
 from skillyard.lake.tables import MONEY, TIMESTAMP
 from skillyard.profiles import Profile, load_profile
-from skillyard.running.answer import Outcome, RoutedItem, answer_by_library, answer_item, judge_file
-from skillyard.running.files import FileGone, Files
+from skillyard.running.answer import Outcome, RoutedItem, answer_by_library, answer_item, is_late
+from skillyard.running.file_work import answer_files, show_files
 from skillyard.running.lease import renew_lease
 from skillyard.running.runs import RunPlan, Workspace, check_ready, outcome_key, run_limits, run_of
 from skillyard.settings import Settings
-from skillyard.skills.worker import handling
 from skillyard.tiers import TIERS
 
 PROGRESS_EVERY_S = 5.0
 MAX_IN_FLIGHT = 256
-N_PROCESSES = 2
-"""That work on files side by side, as in parsing."""
+MAX_SHOWN = 32
+"""Items in flight where each holds pictures."""
 
 OUTCOME_SCHEMA = pa.schema(
     [
@@ -117,42 +114,38 @@ class _Progress:
 
 
 def _by_library(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: _Progress) -> list[Outcome]:
-    if space.skill.input_unit == "file":
-        return _by_file_library(space, plan, items, told)
-    outcomes = []
-    for item in items:
-        outcome = _late(plan, item) or answer_by_library(item.source, space.skill, plan.parameters)
+    outcomes: dict[str, Outcome] = {}
+    for item, outcome in _by_own_code(space, plan, items):
         assert outcome is not None, "a library skill always says something"
-        outcomes.append(outcome)
+        outcomes[item.item_id] = outcome
         if told.step():
             told.tell()
-    return outcomes
-
-
-def _by_file_library(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: _Progress) -> list[Outcome]:
-    """Have files worked on by processes of their own, side by side: their bytes are hostile."""
-    skill, settings = space.skill, space.settings
-    outcomes: dict[str, Outcome] = {}
-    files = Files(settings.inbox, settings.load_passwords())
-
-    def loaded() -> Iterator[tuple[str, str, bytes]]:
-        for item in items:
-            late = _late(plan, item)
-            try:
-                if late is None:
-                    yield item.item_id, item.uri.rpartition("/")[2], files.load(item)
-            except FileGone as error:
-                late = Outcome("reject", "none", error_kind="source_changed", error_message=str(error)[:500])
-            if late is not None:
-                outcomes[item.item_id] = late
-
-    work = handling(skill.folder, skill.with_defaults(plan.parameters))
-    with WorkerPool(work, N_PROCESSES, skill.limits.timeout_s) as pool:
-        for item_id, said in pool.work_on(loaded()):
-            outcomes[item_id] = judge_file(skill, said, plan)
-            if told.step():
-                told.tell()
     return [outcomes[item.item_id] for item in items]
+
+
+def _by_own_code(space: Workspace, plan: RunPlan, items: list[RoutedItem]) -> Iterator[tuple[RoutedItem, Outcome | None]]:
+    """Yield each item with what the skill's own code says of it; None where a mixed skill's is not sure."""
+    if space.skill.input_unit == "file":
+        yield from answer_files(space, plan, items)
+        return
+    for item in items:
+        yield item, is_late(plan, item) or answer_by_library(item.source, space.skill, plan.parameters)
+
+
+def _prepared(space: Workspace, plan: RunPlan, items: list[RoutedItem]) -> Iterator[tuple[RoutedItem, Outcome | None]]:
+    """Yield each item as a model is asked about it, or settled already: by the skill's own code, or because its file cannot be shown."""
+    unsure = items
+    if plan.kind == "mixed":
+        unsure = []
+        for item, outcome in _by_own_code(space, plan, items):
+            if outcome is None and space.skill.max_pictures:
+                unsure.append(item)
+            else:
+                yield item, outcome
+    if space.skill.max_pictures:
+        yield from show_files(space, plan, unsure)
+    elif plan.kind == "llm":
+        yield from ((item, None) for item in items)
 
 
 def _by_models(space: Workspace, plan: RunPlan, items: list[RoutedItem], told: _Progress) -> list[Outcome]:
@@ -173,27 +166,39 @@ async def _answer_all(
     """
     gateway = Gateway(space.state, profile, prices, limits)
     outcomes: dict[str, Outcome] = {}
-    waiting, stop = iter(items), asyncio.Event()
+    waiting, stop = _Waiting(_prepared(space, plan, items), is_slow=plan.kind == "mixed" or bool(space.skill.max_pictures)), asyncio.Event()
 
     async def work() -> None:
-        for item in waiting:
-            if stop.is_set():
-                return
-            outcome = _late(plan, item)
-            if not outcome and plan.kind == "mixed":
-                outcome = await asyncio.to_thread(answer_by_library, item.source, space.skill, plan.parameters)
-            outcomes[item.item_id] = outcome or await answer_item(item, space.skill, plan, profile, gateway)
+        while not stop.is_set() and (found := await waiting.take()):
+            item, outcome = found
+            outcome = outcome or is_late(plan, item) or await answer_item(item, space.skill, plan, profile, gateway)
+            outcomes[item.item_id] = outcome
             if told.step():
                 await asyncio.to_thread(told.tell)  # a store that is locked for seconds may not hold up replies
             while gateway.alerts:
                 told.say(gateway.alerts.pop())
 
-    n_workers = min(MAX_IN_FLIGHT, len(items), max(sum(d.concurrency for d in profile.deployments(tier)) for tier in TIERS))
+    most = MAX_SHOWN if space.skill.max_pictures else MAX_IN_FLIGHT
+    n_workers = min(most, len(items), max(sum(d.concurrency for d in profile.deployments(tier)) for tier in TIERS))
     try:
         await finish_workers([asyncio.create_task(work()) for _ in range(n_workers)], stop)
     finally:
         await gateway.stop()
     return [outcomes[item.item_id] for item in items]
+
+
+class _Waiting:
+    """Hands out what is prepared, one at a time; where preparing takes time, the event loop goes on meanwhile."""
+
+    def __init__(self, prepared: Iterator[tuple[RoutedItem, Outcome | None]], *, is_slow: bool) -> None:
+        self._prepared, self._is_slow, self._lock = prepared, is_slow, asyncio.Lock()
+
+    async def take(self) -> tuple[RoutedItem, Outcome | None] | None:
+        """Return the next item, None when there is none left."""
+        if not self._is_slow:
+            return next(self._prepared, None)
+        async with self._lock:
+            return await asyncio.to_thread(next, self._prepared, None)
 
 
 async def finish_workers(workers: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
@@ -210,17 +215,11 @@ async def finish_workers(workers: list[asyncio.Task[None]], stop: asyncio.Event)
         worker.result()
 
 
-def _late(plan: RunPlan, item: RoutedItem) -> Outcome | None:
-    """Return a pending outcome once the run's deadline has passed."""
-    if plan.deadline and datetime.now(UTC) >= datetime.fromisoformat(plan.deadline):
-        return Outcome("pending", item.tier, error_kind="deadline", error_message=f"not begun by {plan.deadline}")
-    return None
-
-
 def load_shard(lake: Lake, shard_key: str) -> list[RoutedItem]:
     """Return a shard's items."""
-    names = [f.name for f in fields(RoutedItem)]
-    return [RoutedItem(**row) for row in lake.read_frame(shard_key).select(names).to_pylist()]
+    frame = lake.read_frame(shard_key)
+    names = [f.name for f in fields(RoutedItem) if f.name in frame.column_names]
+    return [RoutedItem(**row) for row in frame.select(names).to_pylist()]
 
 
 def _to_frame(items: list[RoutedItem], outcomes: list[Outcome]) -> pa.Table:

@@ -24,10 +24,12 @@ def load_skill(folder: Path) -> Skill:
     if TIERS.index(spec.tier.default) > TIERS.index(spec.tier.max):
         allowed = TIERS[TIERS.index(spec.tier.default) :]
         raise SkillError(file, "tier.max", f"found {spec.tier.max!r}, which is below the default {spec.tier.default!r}", allowed)
-    if spec.input_unit == "file" and (spec.kind != "library" or spec.takes):
-        raise SkillError(
-            file, "input_unit", "found 'file', which only a library skill that takes nothing works on", ("document", "page", "chunk")
-        )
+    is_shown = spec.input_unit == "file" and spec.kind != "library"
+    if is_shown != (spec.pictures is not None):
+        rule = "a model that is asked about files is shown so many of their pages; no other skill has this"
+        raise SkillError(file, "pictures", f"found {spec.pictures}: {rule}")
+    if spec.input_unit == "file" and spec.takes:
+        raise SkillError(file, "takes", "a skill over files takes nothing from other skills' results: its item is the file")
     if spec.routing.classifier and (spec.kind == "library" or spec.tier.default == spec.tier.max):
         raise SkillError(file, "routing.classifier", f"found {spec.routing.classifier!r}, but an item of this skill has no tier to choose")
     return _build(folder, head, spec, _checks(spec, file))
@@ -88,6 +90,7 @@ def _build(folder: Path, head: "Frontmatter", spec: "SkillSpec", checks: tuple[C
         tier_max=spec.tier.max,
         escalate_when=tuple(spec.escalate_when),
         applies_to=_applies_to(spec.applies_to),
+        max_pictures=spec.pictures,
         takes={n: Taken(t.skill, t.column, t.description) for n, t in spec.takes.items()},
         limits=Limits(spec.limits.input_tokens, spec.limits.output_tokens, spec.limits.timeout_s),
         output_major=spec.output.major,

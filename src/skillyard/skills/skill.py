@@ -93,6 +93,8 @@ class Skill:
     tier_max: str
     escalate_when: tuple[str, ...]
     applies_to: AppliesTo
+    max_pictures: int | None
+    """So many of a file's first pages are shown to the model; None for a skill that works on text, or asks no model."""
     takes: Mapping[str, Taken]
     """By the name under which the instructions speak of it; ``text`` stands in for the document's own text."""
     limits: Limits

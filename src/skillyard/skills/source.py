@@ -17,5 +17,7 @@ class Source:
     """By the names under ``takes`` in skill.yaml; what is not text there is JSON here."""
     data: bytes = field(default=b"", repr=False)
     """The document's own bytes, for a skill whose unit is the file."""
+    pictures: tuple[str, ...] = field(default=(), repr=False)
+    """Its first pages as data URLs, for a model to look at."""
     name: str = ""
     """The file's name, or its path in the archive that it lies in: a hint, never to be trusted."""

@@ -16,7 +16,7 @@ Value = dict[str, Any]
 
 
 def handling(folder: Path, parameters: Mapping[str, Any]) -> Work[Value]:
-    """Return the work of a skill's handler; ``parameters`` are all it has."""
+    """Return the work of a skill's handler; ``parameters`` are all it has. An empty value: a mixed skill's handler is not sure."""
     return Work("skillyard.skills.worker", _decode, (str(folder), json.dumps(parameters)))
 
 
@@ -26,7 +26,7 @@ def begin(connection: Connection, told: tuple[str, ...]) -> Answer:
 
     def answer(job: dict[str, Any], data: bytes) -> None:
         try:
-            said: list[Any] = ["value", handle(Source(data=data, name=job["name"]), parameters)]
+            said: list[Any] = ["value", handle(Source(data=data, name=job["name"]), parameters) or {}]
         except Refused as error:
             said = ["refused", job["doc_id"], error.error_kind, error.found]
         except MemoryError:
