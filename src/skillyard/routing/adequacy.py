@@ -6,10 +6,13 @@ Source: https://doi.org/10.1080/01621459.1927.10502953
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from skillyard.routing.decide import Decision, Traits, count_needed
+from skillyard.routing.features import Features
 from skillyard.tiers import TIERS
 
+LEVEL = 0.05
 Z = 1.959963984540054
 """Standard errors on either side that hold 95 % of a normal distribution."""
 
@@ -67,8 +70,35 @@ def cheapest_adequate(rates: Mapping[str, PassRate], least: float) -> str | None
 
 
 def inadequate_tiers(rates: Mapping[str, PassRate], least: float) -> dict[str, PassRate]:
-    """Return the tiers that are proven not to reach a pass rate."""
-    return {tier: rate for tier, rate in rates.items() if tier in TIERS and rate.upper < least}
+    """Return the tiers that are proven not to reach a pass rate.
+
+    By the interval, and by the exact chance of so few right cases: of a handful Wilson's upper end is too low, and one bad case would do.
+    """
+    return {t: r for t, r in rates.items() if t in TIERS and r.upper < least and chance_of_so_few(r, least) < LEVEL / 2}
+
+
+def chance_of_so_few(rate: PassRate, true_rate: float) -> float:
+    """Return how often a tier of a true pass rate gets as few cases right, or fewer."""
+    n = rate.n_cases
+    return sum(math.comb(n, k) * true_rate**k * (1 - true_rate) ** (n - k) for k in range(rate.n_right + 1))
+
+
+def keep_off(
+    decision: Decision, traits: Traits, features: Features, windows: Mapping[str, int], ruled_out: Mapping[str, PassRate], least: float
+) -> Decision:
+    """Return the decision moved up from a tier that is proven not to reach the skill's pass rate, and why.
+
+    To the next one that is not ruled out and whose window the item fits; to the highest that it fits when all are ruled out.
+    """
+    if decision.tier not in ruled_out:
+        return decision
+    higher = TIERS[TIERS.index(decision.tier) + 1 : TIERS.index(traits.tier_max) + 1]
+    fitting = [tier for tier in higher if count_needed(traits, features) <= windows[tier]]
+    reason = f"{decision.reason}; evals rule {decision.tier} out ({ruled_out[decision.tier].text}, {least:.0%} needed)"
+    if not fitting:
+        return replace(decision, reason=f"{reason}, but there is none above it")
+    tier = next((tier for tier in fitting if tier not in ruled_out), fitting[-1])
+    return replace(decision, tier=tier, reason=reason, expected_quality=None, expected_cost_usd=None)
 
 
 def verdict(rates: Mapping[str, PassRate], least: float) -> str:
