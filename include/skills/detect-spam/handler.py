@@ -5,13 +5,12 @@ as a customer, gives no way to be reached but to reply, and says nothing that a 
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from skillyard.skills import Source
+from skillyard.skills.words import find_words, fold
 
 WORDS = Path(__file__).parent / "assets" / "words.yaml"
 TEMPTING = ("prize_or_windfall", "quick_money", "miracle_product", "adult_content", "gambling", "counterfeit_goods", "bulk_services")
@@ -41,7 +40,7 @@ def handle(source: Source, parameters: Mapping[str, Any]) -> dict[str, Any] | No
     text = source.text
     if len(text) > MAX_SPAM_CHARS or QUOTED.search(text):
         return None
-    open_words, all_words = _find_words(_fold(text)), _find_words(_fold(_undisguise(text)))
+    open_words, all_words = find_words(WORDS, fold(text)), find_words(WORDS, fold(_undisguise(text)))
     if "doubt" in all_words:
         return None
     signals = _signals(text, open_words, all_words)
@@ -64,13 +63,6 @@ def _signals(text: str, open_words: Mapping[str, set[str]], all_words: Mapping[s
     return found
 
 
-def _fold(text: str) -> str:
-    """Return text in small letters without accents and invisible characters, with one space between words."""
-    parts = unicodedata.normalize("NFKD", text.replace("’", "'")).casefold()
-    shown = "".join(char for char in parts if unicodedata.category(char) not in ("Mn", "Cf"))
-    return " ".join(shown.split())
-
-
 def _undisguise(text: str) -> str:
     """Return text with spaced words closed and swapped letters put back."""
     return TOKEN.sub(_with_letters, SPACED.sub(lambda m: re.sub(r"[ .*_-]", "", m.group()), text))
@@ -81,27 +73,3 @@ def _with_letters(token: re.Match[str]) -> str:
     word = token.group()
     is_mixed = re.search("[A-Za-z]", word) and not (word.isascii() and word.isalpha())
     return word.lower().translate(SWAPPED) if is_mixed else word
-
-
-@cache
-def _matcher() -> tuple[Any, list[tuple[str, str, bool]]]:
-    """Return the matcher and, for each of its words, its kind, the word, and whether more letters may follow."""
-    import ahocorasick_rs
-    import yaml
-
-    kinds = yaml.safe_load(WORDS.read_text(encoding="utf-8"))
-    entries = [(kind, _fold(w.rstrip("*")), w.endswith("*")) for kind, of in kinds.items() for ws in of.values() for w in ws]
-    return ahocorasick_rs.AhoCorasick([word for _, word, _ in entries]), entries
-
-
-def _find_words(folded: str) -> dict[str, set[str]]:
-    """Return which words of each kind stand there on their own."""
-    matcher, entries = _matcher()
-    found: dict[str, set[str]] = {}
-    for number, start, end in matcher.find_matches_as_indexes(folded, overlapping=True):
-        kind, word, is_stem = entries[number]
-        begins = not (word[0].isalnum() and folded[start - 1 : start].isalnum())
-        ends = is_stem or not (word[-1].isalnum() and folded[end : end + 1].isalnum())
-        if begins and ends:
-            found.setdefault(kind, set()).add(word)
-    return found
