@@ -14,17 +14,18 @@ from typing import Any
 from skillyard.skills import Source
 
 WORDS = Path(__file__).parent / "assets" / "words.yaml"
-RULES = (("dismiss", "earlier", "orders", "task"), ("address", "task"), ("reveal", "inside"), ("marker", "task"))
-HIDDEN_RULES = (("dismiss", "earlier", "orders"), ("address",))
-"""Kinds of words that stand near each other, the first one in the middle. What somebody took pains to hide needs less of them."""
-NEAR_CHARS = {"earlier": 50, "orders": 50, "own": 50, "never": 50, "task": 90, "inside": 50, "veil": 90}
-MAX_QUOTE_CHARS = 300
-SCORE, HIDDEN_SCORE = 0.95, 0.99
+RULES = {("dismiss", "earlier", "orders"): ("task",), ("address",): ("task", "must"), ("marker",): ("task",), ("reveal", "inside"): ()}
+"""Kinds of words that stand near each other, and what has to follow them soon. What somebody took pains to hide needs nothing to follow."""
+NEAR_CHARS, SOON_CHARS, MAX_QUOTE_CHARS, SCORE, HIDDEN_SCORE = 50, 80, 300, 0.95, 0.99
 INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0100-\U000e01ef]")
 TAGS = re.compile(r"[\U000e0020-\U000e007e]{8,}")
 """Letters that no screen shows; a flag has at most six of them. Source: https://www.unicode.org/reports/tr51/#valid-emoji-tag-sequences"""
 SPACED = re.compile(r"(?<!\w)[^\W\d_](?:[ .*-][^\W\d_]){2,}(?!\w)")
 BLANK = re.compile(r"[ \t\u00a0]{60}|(?:\n[ \t]*){12}")
+REST = re.compile(r"\w*")
+PUNCTUATION = re.compile(r" ?[:,.;!—–\n]|\Z")
+JOINT = re.compile(r" ?[:,.;!—–\n]|\s+(?:and|und|et|y|e|en|i|и|και)\b|[\u2e80-\U0003ffff]")
+"""What joins one order to the next: all orders are set aside, not those on the label."""
 QUOTATION_MARK = re.compile('["“„«»‘`「『]')
 SENTENCE_END = re.compile(r"[.!?](?=\s|\Z)|[。！？]|\n\s*\n")
 Words = dict[str, list[tuple[int, int]]]
@@ -37,12 +38,10 @@ def handle(source: Source, parameters: Mapping[str, Any]) -> dict[str, Any] | No
         return {"is_injection": True, "quote": _sentence(text, *tags.span()), "score": HIDDEN_SCORE}
     folded, origin = _fold(text)
     words = _find_words(folded)
-    if words["doubt"]:
-        return None
-    for start, end, is_plain in _orders(words):
+    for start, end, is_plain in [] if words["doubt"] else _orders(folded, words):
         first, last = origin[start], origin[end - 1] + 1
         is_open = is_plain and not QUOTATION_MARK.search(text, max(0, first - 12), first)
-        is_hidden = _is_hidden(text, first, last) or _nearest(words, "veil", start) is not None
+        is_hidden = _is_hidden(text, first, last) or _first(words, "veil", start - SOON_CHARS, start) is not None
         if is_open or is_hidden:
             return {"is_injection": True, "quote": _sentence(text, first, last), "score": HIDDEN_SCORE if is_hidden else SCORE}
     return None
@@ -64,13 +63,13 @@ def _fold_char(raw: str) -> str:
 
 
 @cache
-def _matcher() -> tuple[Any, list[tuple[str, str, bool]]]:
-    """Return the matcher and, for each of its words, its kind, the word, and whether more letters may follow."""
+def _matcher() -> tuple[Any, list[tuple[str, str, str]]]:
+    """Return the matcher and, for each of its words, its kind, the word, and the sign for what may follow it."""
     import ahocorasick_rs
     import yaml
 
     kinds = yaml.safe_load(WORDS.read_text(encoding="utf-8"))
-    entries = [(kind, _fold(w.rstrip("*"))[0], w.endswith("*")) for kind, of in kinds.items() for ws in of.values() for w in ws]
+    entries = [(kind, _fold(w.rstrip("*:"))[0], w[-1]) for kind, of in kinds.items() for ws in of.values() for w in ws]
     return ahocorasick_rs.AhoCorasick([word for _, word, _ in entries]), entries
 
 
@@ -79,42 +78,43 @@ def _find_words(folded: str) -> Words:
     matcher, entries = _matcher()
     found: Words = {kind: [] for kind, _, _ in entries}
     for number, start, end in matcher.find_matches_as_indexes(folded, overlapping=True):
-        kind, word, is_stem = entries[number]
+        kind, word, sign = entries[number]
         is_dense = word[0] > "\u2e80"
         begins = is_dense or not (word[0].isalnum() and folded[start - 1 : start].isalnum())
-        ends = is_dense or is_stem or not (word[-1].isalnum() and folded[end : end + 1].isalnum())
-        if begins and ends:
-            found[kind].append((start, end))
+        ends = is_dense or sign == "*" or not (word[-1].isalnum() and folded[end : end + 1].isalnum())
+        if begins and ends and (sign != ":" or PUNCTUATION.match(folded, end)):
+            found[kind].append((start, REST.match(folded, end).end() if sign == "*" else end))  # type: ignore[union-attr]
     return {kind: sorted(spans) for kind, spans in found.items()}
 
 
-def _orders(words: Words) -> Iterator[tuple[int, int, bool]]:
+def _orders(folded: str, words: Words) -> Iterator[tuple[int, int, bool]]:
     """Yield start and end of what looks like an order to the machine, and whether it is one even if nothing hides it."""
-    for rules, is_plain in ((RULES, True), (HIDDEN_RULES, False)):
-        for first, *others in rules:
-            for start, end in words[first]:
-                near = [_nearest(words, kind, start) for kind in others]
-                if all(near) and not (_nearest(words, "own", start) or _nearest(words, "never", start)):
-                    spans = [(start, end), *(span for span in near if span)]
-                    yield min(s for s, _ in spans), max(e for _, e in spans), is_plain
+    for (first, *others), endings in RULES.items():
+        for start, end in words[first]:
+            near = [_first(words, kind, start, start + NEAR_CHARS) or _first(words, kind, start - NEAR_CHARS, start) for kind in others]
+            if all(near) and not any(_first(words, kind, start - NEAR_CHARS, start + NEAR_CHARS) for kind in ("own", "never")):
+                spans = [(start, end), *(span for span in near if span)]
+                stop = max(last for _, last in spans)
+                stop = (_first(words, "earlier", stop, stop + 1) or (0, stop))[1]
+                following = [span[1] for kind in endings if (span := _first(words, kind, stop, stop + SOON_CHARS))]
+                is_plain = not endings or (bool(following) and (first != "dismiss" or JOINT.match(folded, stop) is not None))
+                yield min(spans)[0], min(following, default=stop), is_plain
 
 
-def _nearest(words: Words, kind: str, at: int) -> tuple[int, int] | None:
-    """Return the word of a kind that begins nearest to a place, if it is near."""
-    index = bisect_left(words[kind], (at, 0))
-    nearest = min(words[kind][max(0, index - 1) : index + 1], key=lambda span: abs(span[0] - at), default=None)
-    return nearest if nearest and abs(nearest[0] - at) <= NEAR_CHARS[kind] else None
+def _first(words: Words, kind: str, low: int, high: int) -> tuple[int, int] | None:
+    """Return the first word of a kind that begins between two places."""
+    index = bisect_left(words[kind], (low, 0))
+    return next((span for span in words[kind][index : index + 1] if span[0] <= high), None)
 
 
 def _is_hidden(text: str, start: int, end: int) -> bool:
     """Return whether the passage holds invisible characters or gaps within words, or stands behind a great deal of white space."""
-    passage = text[start:end]
-    return len(INVISIBLE.findall(passage)) > 1 or bool(SPACED.search(passage) or BLANK.search(text, max(0, start - 400), start))
+    is_split = INVISIBLE.findall(text, start, end)[1:] or SPACED.search(text, start, end)
+    return bool(is_split or BLANK.search(text, max(0, start - 400), start))
 
 
 def _sentence(text: str, start: int, end: int) -> str:
     """Return the sentences of the passage, or of a long one its beginning."""
     begin = max([text.rfind("\n", 0, start) + 1, *(m.end() for m in SENTENCE_END.finditer(text, max(0, start - MAX_QUOTE_CHARS), start))])
     stop = m.end() if (m := SENTENCE_END.search(text, end - 1, end + MAX_QUOTE_CHARS)) else end
-    quote = text[begin:stop] if stop - begin <= MAX_QUOTE_CHARS else text[start : start + MAX_QUOTE_CHARS]
-    return quote.strip()
+    return (text[begin:stop] if stop - begin <= MAX_QUOTE_CHARS else text[start : start + MAX_QUOTE_CHARS]).strip()
