@@ -213,3 +213,19 @@ def test_progress_is_told_while_it_lasts(own: Settings, simulator: Simulator, mo
     monkeypatch.setattr("skillyard.evals.run.PROGRESS_EVERY_S", 0.0)
     eval_skill(own, SKILL, "fast", told.append)
     assert len(told) == n_cases and told[-1].startswith(f"{SKILL}: {n_cases}/{n_cases} cases, ") and told[-1].endswith(" 0 s left")
+
+
+def test_a_file_that_has_to_be_refused_is_right_when_it_is_for_the_reason_expected(own: Settings) -> None:
+    folder = own.include / "skills" / "detect-language"
+    edit(folder / "skill.yaml", {"input_unit": "file"})
+    handler = "from skillyard.documents.result import Refused\n\n\ndef handle(source, parameters):\n"
+    (folder / "handler.py").write_text(handler + "    raise Refused(source.data.decode(), 'it is so')\n")
+    (folder / "evals" / "files").mkdir()
+    for kind in ("corrupt", "encrypted"):
+        (folder / "evals" / "files" / f"{kind}.bin").write_text(kind)
+    cases = [{"id": kind, "file": f"files/{kind}.bin", "refused": "corrupt"} for kind in ("corrupt", "encrypted")]
+    edit(folder / "evals" / "cases.yaml", {"cases": cases})
+    verdicts = {v.case_id: v for v in eval_skill(own, "detect-language").verdicts}
+    assert verdicts["corrupt"].is_right and verdicts["corrupt"].message is None
+    assert verdicts["encrypted"].message == "expected to be refused as corrupt, encrypted: it is so"
+    assert read(Lake(own.lake), "evals")["text"].to_pylist() == ["corrupt.bin", "encrypted.bin"]

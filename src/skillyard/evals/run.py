@@ -124,7 +124,7 @@ class Evaluator:
         """Return what the skill's own code answers; None when a model is to be asked."""
         began = time.perf_counter()
         outcome = answer_by_library(case.source, self.space.skill, case.parameters)
-        return _settled(outcome, round((time.perf_counter() - began) * 1000)) if outcome else None
+        return _settled(case, outcome, round((time.perf_counter() - began) * 1000)) if outcome or case.refused else None
 
     async def _judge(self, case: Case, answered: "Answered | str", gateway: Gateway) -> Verdict | str:
         """Return the verdict on an answer; on that of a tier, when a tier is given, which is asked first."""
@@ -209,9 +209,13 @@ class _Told:
             of.say(f"{name}: {self._n_done}/{self._n} cases, {rate:.1f}/s, {(self._n - self._n_done) / rate:.0f} s left")
 
 
-def _settled(outcome: Outcome, latency_ms: int) -> Answered:
-    failure = f"{outcome.error_kind}: {outcome.error_message}" if outcome.value is None else ""
-    return Answered(outcome.model, outcome.value or {}, failure, latency_ms=latency_ms)
+def _settled(case: Case, outcome: Outcome | None, latency_ms: int) -> Answered:
+    """Return what the skill's own code made of a case; a file that has to be refused is right when it is, for the reason expected."""
+    model, value, found = (outcome.model, outcome.value, outcome.error_kind) if outcome else ("", None, "no answer")
+    failure = f"{found}: {outcome.error_message if outcome else 'a model would be asked'}" if value is None else ""
+    if case.refused:
+        failure = "" if found == case.refused else f"expected to be refused as {case.refused}, {failure or 'but it was answered'}"
+    return Answered(model, value or {}, failure, latency_ms=latency_ms)
 
 
 def _is_judged(case: Case) -> bool:
@@ -246,4 +250,4 @@ def _row(verdict: Verdict, case: Case, same: Mapping[str, Any]) -> dict[str, Any
 def _item(case: Case) -> Item:
     name = f"eval:{case.id}"
     inputs = json.dumps(case.source.inputs, ensure_ascii=False) if case.source.inputs else None
-    return Item(name, name, None, None, name, None, case.source.text, inputs)
+    return Item(name, name, None, None, name, None, case.source.text, inputs, pictures=case.source.pictures)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from skillyard.documents import Rejected
+from skillyard.documents.result import Refused
 from skillyard.errors import SkillyardError
 from skillyard.gateway.complete import BudgetExhausted, Completion, Gateway, ItemRefused, ProviderUnavailable, WaitingForBatch
 from skillyard.gateway.request import Request
@@ -243,6 +244,8 @@ def answer_by_library(source: Source, skill: Skill, parameters: Mapping[str, Any
         if skill.kind == "mixed":
             return None
         return Outcome("reject", "none", error_kind=failure.kind, error_message=failure.message[:500])
+    except Refused as refused:
+        return Outcome("reject", "none", error_kind=refused.error_kind, error_message=refused.found[:500])
     except Exception as error:
         if isinstance(error, OutputError) and skill.kind == "mixed":  # such as a label of the skill's own where a run has others
             return None

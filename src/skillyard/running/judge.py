@@ -16,6 +16,7 @@ from skillyard.running.items import Item
 from skillyard.skills import Skill
 from skillyard.skills.agreement import Pair
 from skillyard.skills.prompt import document_mark
+from skillyard.tokens import Message
 
 INSTRUCTIONS = """Two answers to the same task about the same document are given. Do they say the same?
 
@@ -65,7 +66,10 @@ def _request(
         "required": ["verdict"],
         "properties": {"verdict": {"type": "string", "enum": list(verdicts)}},
     }
-    messages = [{"role": "system", "content": instructions}, {"role": "user", "content": "\n\n".join(marked)}]
+    said = "\n\n".join(marked)
+    pictures = [{"type": "image_url", "image_url": {"url": picture}} for picture in item.pictures]
+    user: Message = {"role": "user", "content": [{"type": "text", "text": said}, *pictures] if pictures else said}
+    messages: list[Message] = [{"role": "system", "content": instructions}, user]
     return replace(asked, messages=messages, schema=schema)
 
 
