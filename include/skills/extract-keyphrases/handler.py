@@ -8,9 +8,9 @@ from math import log, prod
 from statistics import fmean, median, pstdev
 from typing import Any
 
+from skillyard.clauses import Clause, Word, clauses
 from skillyard.documents.language import detect_language
 from skillyard.skills import Source
-from skillyard.words import Clause, Word, clauses
 
 LANGUAGES = (
     "ar", "az", "bg", "ca", "cs", "da", "de", "el", "en", "es", "et", "eu", "fa", "fi", "fr", "ga", "he", "hi", "hr", "hu", "hy", "id",

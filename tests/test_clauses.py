@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from skillyard.words import chinese_terms, clauses
+from skillyard.clauses import chinese_terms, clauses
 
 STOPS = {"the", "of", "la", "de", "的", "由", "在", "应当", "会"}
 
