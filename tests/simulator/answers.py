@@ -33,6 +33,12 @@ def plain_text(content: Any) -> str:
     return "".join(part.get("text", "") for part in content or () if isinstance(part, dict))
 
 
+def shown(content: Any) -> str:
+    """Return the text of a message's content, and its pictures as they are given."""
+    parts = content if isinstance(content, list) else ()
+    return "\n".join([plain_text(content), *(part["image_url"]["url"] for part in parts if part.get("type") == "image_url")])
+
+
 def prompt_hash(messages: Sequence[Mapping[str, Any]], schema: object) -> bytes:
     """Return a hash of everything an answer may depend on except the model; sampling parameters are ignored."""
     return blake2b(json.dumps([messages, schema], sort_keys=True).encode(), digest_size=32).digest()

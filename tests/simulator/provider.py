@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.simulator.answers import answer, broken, document_of, n_tokens, plain_text, prompt_hash, share
+from tests.simulator.answers import answer, broken, document_of, n_tokens, plain_text, prompt_hash, share, shown
 from tests.simulator.bill import Bill
 from tests.simulator.config import CONNECTION_FAULTS, CONTENT_FAULTS, UNBILLED, Config, parse_config
 
@@ -89,7 +89,7 @@ class Provider:
             return Reply("context_length", prompt_tokens=prompt_tokens)
         fault = self._fault(model, key, plain_text(messages[-1].get("content")), more_faults or {})
         is_wrong = share(seed, "wrong", model, key) < behaviour.wrong
-        content = self.config.set_content("\n\n".join(plain_text(m.get("content")) for m in messages)) if self.config.said else None
+        content = self.config.set_content("\n\n".join(shown(m.get("content")) for m in messages)) if self.config.said else None
         if content is None:
             content = answer(document_of(messages), schema, key + model.encode() if is_wrong else key, is_wrong)
         asked = behaviour.output_tokens.at(share(seed, "length", model, key)) if behaviour.output_tokens else 0

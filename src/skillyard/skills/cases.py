@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from skillyard.documents.result import ERROR_KINDS
+from skillyard.documents.result import ERROR_KINDS, Refused
+from skillyard.documents.showing import show
 from skillyard.skills.errors import SkillError
 from skillyard.skills.skill import Skill
 from skillyard.skills.source import TEXT, Source
@@ -90,8 +91,10 @@ def _source(skill: Skill, spec: "CaseSpec", file: str, field: str) -> Source:
     if spec.file is None:
         return Source(spec.text or "", spec.inputs)
     try:
-        return Source(data=(skill.folder / "evals" / spec.file).read_bytes(), name=spec.file.removeprefix("files/"))
-    except OSError as error:
+        data = (skill.folder / "evals" / spec.file).read_bytes()
+        pictures = show(data, skill.max_pictures) if skill.max_pictures else []
+        return Source(data=data, pictures=tuple(pictures), name=spec.file.removeprefix("files/"))
+    except (OSError, Refused) as error:
         raise SkillError(file, f"{field}.file", f"found {spec.file!r}, which cannot be read ({error})") from None
 
 
@@ -99,8 +102,8 @@ def _check_case(skill: Skill, case: Case, file: str, field: str) -> None:
     """Raise SkillError when a case could not fail."""
     if bool(case.expect) == bool(case.refused):
         raise SkillError(file, f"{field}.expect", f"the case {case.id!r} asserts nothing, or is refused as well", ASSERTIONS)
-    if case.refused and (skill.input_unit != "file" or case.refused not in ERROR_KINDS):
-        raise SkillError(file, f"{field}.refused", f"found {case.refused!r}; only a file can be refused", tuple(ERROR_KINDS))
+    if case.refused and (skill.input_unit != "file" or skill.kind == "llm" or case.refused not in ERROR_KINDS):
+        raise SkillError(file, f"{field}.refused", f"found {case.refused!r}; only what reads a file refuses it", tuple(ERROR_KINDS))
     skill.with_defaults(case.parameters)
     taken = tuple(name for name in skill.takes if name != TEXT)
     if set(case.source.inputs) != set(taken):
