@@ -46,7 +46,10 @@ def budget() -> Any:
     numbers = CategoryChartData()
     numbers.categories = ["2024", "2025"]
     numbers.add_series("Ships", (412, 397.5))
-    slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, Cm(2), Cm(4), Cm(10), Cm(8), numbers)
+    part = slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, Cm(2), Cm(4), Cm(10), Cm(8), numbers).chart.part
+    workbook = part._element.find("{http://schemas.openxmlformats.org/drawingml/2006/chart}externalData")
+    part.drop_rel(workbook.rId)  # it holds the time of its making
+    part._element.remove(workbook)
     return deck
 
 
@@ -78,6 +81,9 @@ def saved(deck: Any) -> bytes:
     from rendering.word import SAVED_AT, repacked
 
     deck.core_properties.created = deck.core_properties.modified = SAVED_AT
+    relations = deck.part.package._rels
+    for key in [key for key, relation in relations.items() if relation.reltype.endswith("/thumbnail")]:
+        relations.pop(key)  # a picture of the empty template
     out = io.BytesIO()
     deck.save(out)
     return repacked(out.getvalue())
