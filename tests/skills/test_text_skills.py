@@ -1,5 +1,6 @@
 """What the skills that cut, mend and compare texts hold for any text."""
 
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
@@ -73,6 +74,29 @@ def test_only_the_named_lines_are_stripped(lines: list[str], catalogue: Catalogu
     rest = iter(before)
     assert all(word in rest for word in after)
     assert value["removed"] or value["text"] == text
+
+
+MAIL_LINES = [
+    *("Yes, on Friday.", "Ana Rivers", "Best regards", "-- ", "", "", "> Is it done?", ">> When?", "> ", "Subject: Gate", "To: Lee"),
+    *("On 2 May 2024, Lee wrote:", "> Am 2. Mai 2024 schrieb Lee:", "-----Original Message-----", "From: Ana", "Sent: Monday"),
+]
+
+
+@settings(deadline=None, max_examples=150)
+@given(lines=st.lists(st.sampled_from(MAIL_LINES), max_size=25))
+def test_the_parts_of_a_mail_are_all_of_it_but_two_dashes(lines: list[str], catalogue: Catalogue) -> None:
+    text = "\n".join(lines)
+    value = catalogue.load("split-email-thread").run_library(Source(text))
+    if value is None:
+        return
+    parts = [part for part in (value["latest"], value["signature"], *value["quoted"]) if part]
+    assert all(part in text for part in parts)
+    n_head = next((at for at, line in enumerate(lines) if not line.startswith(("Subject: ", "From: ", "To: "))), len(lines))
+    whole = [line.strip() for line in lines[n_head if n_head > 1 else 0 :] if line.strip()]
+    found = [line.strip() for part in parts for line in part.split("\n") if line.strip()]
+    missing = Counter(whole) - Counter(found)
+    assert not Counter(found) - Counter(whole)
+    assert missing.total() == missing["--"] <= 1
 
 
 @pytest.mark.parametrize("dim", [64, 256])
