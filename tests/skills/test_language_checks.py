@@ -21,6 +21,8 @@ NORWEGIAN = "Møtet finner sted på tirsdag klokken ti i andre etasje, og alle a
         ("sv", NORWEGIAN, False),
         ("en", "Kurz.", True),
         ("english", "Kurz.", False),
+        ("de", GERMAN.upper(), True),
+        ("en", "Ref AB/4471-X, 99-1203-7, ana@quay.example, https://quay.example/a/b, 0x00FF, page_3_of_9, INV-2024-118, B_77/3", True),
         (None, GERMAN, True),
     ],
 )
@@ -39,3 +41,9 @@ def test_a_text_is_given_unless_it_is_in_the_language_asked_for(text: str | None
     answer = Answer(skill, {"text": text, "source_language": found}, Source("A text"), {"target_language": "en"})
     failures = list(CHECKS["null_in"](answer, field="text", language="source_language", parameter="target_language"))
     assert (failures == []) is is_right
+
+
+def test_both_forms_of_norwegian_are_norwegian() -> None:
+    skill: Any = None
+    answer = Answer(skill, {"text": None, "source_language": "nb"}, Source(NORWEGIAN), {"target_language": "no"})
+    assert list(CHECKS["null_in"](answer, field="text", language="source_language", parameter="target_language")) == []
