@@ -7,7 +7,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 Facts = Mapping[str, Any]
-"""What is true of one document: language, document_type, tags, urgency, sentiment, invoice, emails, phones …"""
+"""What is true of one document: kind, language, document_type, tags, urgency, sentiment, invoice, emails, phones, injection …"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,10 @@ def _tags(row: Row, facts: Facts) -> float | None:
     return _overlap(row["tags"], facts["tags"]) if "tags" in facts else None
 
 
+def _injection(row: Row, facts: Facts) -> float | None:
+    return float(row["is_injection"] == facts.get("injection", False)) if "kind" in facts else None
+
+
 def _contacts(row: Row, facts: Facts) -> float | None:
     if not {"emails", "phones"} & facts.keys():
         return None
@@ -71,8 +75,10 @@ def _is_same(found: Any, true: Any) -> bool:
 
 
 MEASURES: dict[str, tuple[str, Callable[[Row, Facts], float | None]]] = {
+    "detect-file-type": ("kind is right", _equals("kind", "kind")),
     "detect-language": ("language is right", _equals("language", "language")),
     "extract-contact-details": ("overlap of e-mails and phones", _contacts),
+    "detect-prompt-injection": ("orders to a model are told from others", _injection),
     "tag-document": ("overlap of tags", _tags),
     "classify-document-type": ("type is right", _equals("label", "document_type")),
     "classify-urgency": ("level is right", _equals("level", "urgency")),

@@ -120,7 +120,7 @@ def _follow(settings: Settings, watch: Watch) -> None:
     catalogue = Catalogue(settings.include)
     names = load_enabled(settings.enabled, catalogue.names())
     expected = {f"skill.{name}" for name in names}
-    settle_s = SETTLE_S if any(catalogue.load(name).applies_to.where for name in names) else 0.0
+    settle_s = SETTLE_S if any(catalogue.load(name).sources for name in names) else 0.0
     quiet_since: list[float] = []
 
     def is_over() -> bool:
