@@ -26,7 +26,7 @@ REACHED_BY = re.compile(
 )
 MONEY = re.compile(r"[$€£¥₹₿]|\b(?:usd|eur|gbp|euros?|dollars?|pounds?|francs?|btc)\b", re.IGNORECASE)
 DOUBTFUL_LINK = re.compile(
-    r"https?://(?:(?:\d{1,3}\.){3}\d{1,3}\b|(?:www\.)?(?:bit\.ly|tinyurl\.com|t\.co|is\.gd|ow\.ly|cutt\.ly|rb\.gy|goo\.gl)/|[^\s/@]{1,80}@)",
+    r"https?://(?:(?:\d{1,3}\.){3}\d{1,3}\b|(?:www\.)?(?:bit\.ly|tinyurl\.com|t\.co|is\.gd|ow\.ly|cutt\.ly|rb\.gy)/|[^\s/@]{1,80}@)",
     re.IGNORECASE,
 )
 SPACED = re.compile(r"(?<!\w)[^\W\d_](?:[ .*_-][^\W\d_]){2,}(?!\w)")
