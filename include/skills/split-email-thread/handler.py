@@ -15,6 +15,8 @@ MOST_CHARS = 300
 """A longer line is nobody's mark."""
 MOST_LINES = 10
 """A signature without two dashes above it has no more."""
+MOST_BETWEEN = 2
+"""Thanks and regards may follow each other; where a name and a greeting stand between, another message begins."""
 PREFIX = re.compile(r"\A(?:[ \t]?>)+[ \t]?")
 RULE = re.compile(r"[_-]{10,}")
 OWN_HEAD = re.compile(r"(?:Subject|From|To|Date): ")
@@ -22,7 +24,7 @@ DELIMITER = re.compile(r"--[ \t]?")
 CONTACT = re.compile(r"@\w|https?://|www\.|\d[\d ()/-]{7,}\d")
 NAME = re.compile(r"[^\W\d_a-z][\w.'’-]*(?: [^\W\d_][\w.'’-]*){0,3}(?:[,|–-].*|$)")
 FIELD = re.compile(r"[^\W\d][\w .-]{1,24}[ \u00a0]?:[ \t]+\S.*")
-STRANGE = re.compile(r"[^:]*(?:[\w.+-]{1,64}@[\w-]{1,64}\.|\d{1,2}[:.]\d{2}).{0,120}[:：]|[-_=*]{3,}[^-_=*]{4,60}[-_=*]{3,}")
+STRANGE = re.compile(r"[^:]*(?:[\w.+-]{1,64}@[\w-]{1,64}\.|\d{1,2}:\d{2}).{0,120}[:：]|[-_=*]{3,}[^-_=*]{4,60}[-_=*]{3,}")
 """An address or a time before a colon that ends the line, or words between rules: an introduction or a separator that no rule knows."""
 
 Span = tuple[int, int]
@@ -123,7 +125,9 @@ def _is_unsettled(lines: Sequence[str], own: Sequence[int]) -> bool:
     """Return whether what is taken for the newest message looks as if there were more in it: strange marks, or two endings."""
     bare = [_bare(lines, at) for at in own]
     blocks = [all(map(FIELD.fullmatch, bare[at : at + 3])) and "@" in "".join(bare[at : at + 3]) for at in range(len(bare) - 2)]
-    return any(map(STRANGE.fullmatch, bare)) or any(blocks) or sum(_is("closing", line) for line in bare) > 1
+    closings = [number for number, line in enumerate(bare) if _is("closing", line)]
+    is_ended_twice = any(later - sooner > MOST_BETWEEN for sooner, later in pairwise(closings))
+    return any(map(STRANGE.fullmatch, bare)) or any(blocks) or is_ended_twice
 
 
 def _signature(lines: Sequence[str], begin: int, end: int) -> Span:
@@ -145,7 +149,8 @@ def _signature(lines: Sequence[str], begin: int, end: int) -> Span:
 def _is_card(lines: Sequence[str], begin: int, end: int) -> bool:
     """Return whether the lines are a name and what goes with it: short, without the end of a sentence."""
     card = [line.strip() for line in lines[begin:end] if line.strip()]
-    return bool(card) and NAME.match(card[0]) is not None and all(len(line) <= 70 and line[-1] not in ".?!:" for line in card)
+    is_named = bool(card) and NAME.match(card[0]) is not None and not _is("closing", card[0].partition(",")[0])
+    return is_named and all(len(line) <= 70 and line[-1] not in ".?!:" for line in card)
 
 
 def _older(begin: int, end: int, marks: Mapping[int, int]) -> Iterator[Span]:
