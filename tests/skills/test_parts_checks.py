@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 from skillyard.skills import Source
@@ -25,3 +26,9 @@ def test_a_part_that_is_written_anew_or_used_twice_is_found() -> None:
 
 def test_parts_that_leave_most_out_are_found() -> None:
     assert judged(MAIL, "Yes.", [], None) == ["latest, quoted, signature: 4 of 32 characters. Allowed: 60% or more"]
+
+
+def test_thousands_of_parts_are_placed_in_a_moment() -> None:
+    started = time.process_time()
+    assert judged("On 2 May, Lee wrote:\nb\n" * 20_000, "", ["On 2 May, Lee wrote:\nb"] * 20_000, None) == []
+    assert time.process_time() - started < 5

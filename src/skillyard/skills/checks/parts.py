@@ -14,27 +14,29 @@ def parts_of_text(answer: Answer, fields: Sequence[str], min_share: float) -> It
 
     Headers at the top of a mail, such as Subject and From, do not count.
     """
-    covered: list[tuple[int, int]] = []
+    text, taken, after = answer.text, bytearray(len(answer.text)), 0
     for field in fields:
-        for part in values_at(answer.value, field):
-            span = _place(answer.text, part, covered)
-            if part and span is None:
+        for part in filter(None, values_at(answer.value, field)):
+            start = _place(text, part, taken, after)
+            if start < 0:
                 yield f"{field}: {part[:80]!r} does not stand in the text as it is, or only within another part"
-            covered += [span] if span else []
-    head = _HEAD.match(answer.text)
-    n_chars = len("".join(answer.text[head.end() if head else 0 :].split()))
-    n_covered = sum(len("".join(answer.text[start:end].split())) for start, end in covered)
-    if n_covered < min_share * n_chars:
-        yield f"{', '.join(fields)}: {n_covered} of {n_chars} characters. Allowed: {min_share:.0%} or more"
+                continue
+            after = start + len(part)
+            taken[start:after] = b"\1" * len(part)
+    head = _HEAD.match(text)
+    n_chars = len("".join(text[head.end() if head else 0 :].split()))
+    n_taken = sum(1 for is_taken, char in zip(taken, text, strict=True) if is_taken and not char.isspace())
+    if n_taken < min_share * n_chars:
+        yield f"{', '.join(fields)}: {n_taken} of {n_chars} characters. Allowed: {min_share:.0%} or more"
 
 
-def _place(text: str, part: str, covered: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
-    """Return where a part stands outside of those already found."""
-    start = text.find(part) if part else -1
-    while start >= 0:
-        end = start + len(part)
-        overlapping = [last for first, last in covered if first < end and start < last]
-        if not overlapping:
-            return start, end
-        start = text.find(part, max(overlapping))
-    return None
+def _place(text: str, part: str, taken: bytearray, after: int) -> int:
+    """Return where a part stands outside of those found before, first behind the last of them; -1 when it does not."""
+    for begin in (after, 0):
+        start = text.find(part, begin)
+        while start >= 0:
+            last_taken = taken.rfind(1, start, start + len(part))
+            if last_taken < 0:
+                return start
+            start = text.find(part, last_taken + 1)
+    return -1
