@@ -11,10 +11,7 @@ _WORD = re.compile(r"\w+")
 
 @check
 def stays_close(answer: Answer, field: str, min_similarity: float) -> Iterator[str]:
-    """Letter by letter, the string is like the text, from 0 to 1, white space aside.
-
-    Twice the letters that both have in the same order, over the letters of both.
-    """
+    """The letters that string and text have in the same order are so large a share of the letters of both, white space aside."""
     from rapidfuzz import fuzz
 
     text = " ".join(answer.text.split())

@@ -10,10 +10,7 @@ _HEAD = re.compile(r"(?:[A-Z][\w-]{1,20}: .*(?:\n|\Z)){2,}")
 
 @check
 def parts_of_text(answer: Answer, fields: Sequence[str], min_share: float) -> Iterator[str]:
-    """Every string stands in the text character for character, no two in the same place, and together they are this share of it or more.
-
-    Headers at the top of a mail, such as Subject and From, do not count.
-    """
+    """Every string is copied from a place of its own in the text, and together they are this share of it, headers at its top aside."""
     text, taken, after = answer.text, bytearray(len(answer.text)), 0
     for field in fields:
         for part in filter(None, values_at(answer.value, field)):
