@@ -358,6 +358,8 @@ def test_an_eval_below_the_skills_pass_rate_ends_with_1(
     report = json.loads(out)
     assert code == 1 and not report["is_good"] and [score["tier"] for score in report["scores"]] == ["fast"]
     assert report["proven"] is None and "would be needed" in report["verdict"] and report["verdicts"][0]["message"]
+    shown = json.loads(call(capsys, monkeypatch, "skills", "show", "tag-document", "--json")[1])
+    assert shown["evals"] == report["verdict"]
 
 
 def test_a_plan_and_the_red_flags_from_the_command_line(

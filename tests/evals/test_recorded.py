@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from skillyard.costs.prices.book import load_prices
-from skillyard.evals.report import LIBRARY, Verdict
+from skillyard.evals.report import Verdict
 from skillyard.evals.run import Evaluator
 from skillyard.profiles import load_profile
+from skillyard.routing.adequacy import LIBRARY
 from skillyard.running.runs import Workspace
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, Skill

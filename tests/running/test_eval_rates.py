@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import yaml
 
+from skillyard.evals.run import eval_skill
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
 from skillyard.profiles import load_profile
 from skillyard.routing.adequacy import PassRate
-from skillyard.running.eval_rates import eval_rates
+from skillyard.running.eval_rates import eval_rates, tell_evals
 from skillyard.running.explain import explain_item
 from skillyard.running.pipeline import run_skill
 from skillyard.running.plan import plan_run
@@ -67,6 +68,16 @@ def test_the_newest_eval_of_each_tier_counts(own: Settings) -> None:
 def test_without_evals_nothing_is_known(own: Settings) -> None:
     assert rates(own) == {}
     assert "no eval of this fingerprint" in explain_item(own, SKILL, TEXT)["evals"]
+    assert "no eval of this fingerprint" in tell_evals(own, Catalogue(own.include).load("detect-language"))
+
+
+def test_a_skill_shows_what_its_newest_eval_proves(own: Settings, tmp_path: Path) -> None:
+    publish(own, fast=False, standard=True, expert=True)
+    skill = Catalogue(own.include).load(SKILL)
+    assert tell_evals(own, skill) == explain_item(own, SKILL, TEXT)["evals"]
+    assert tell_evals(replace(own, profile=str(tmp_path / "none.yaml")), skill).startswith("not known: ")
+    eval_skill(own, "detect-language")
+    assert tell_evals(own, Catalogue(own.include).load("detect-language")).startswith("the library is ")
 
 
 def test_an_edited_skill_or_another_model_starts_anew(own: Settings, tmp_path: Path) -> None:

@@ -7,10 +7,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from skillyard.routing.adequacy import PassRate, cheapest_adequate, lacking, verdict
-
-LIBRARY = "none"
-"""The tier of what a skill's own code answers."""
+from skillyard.routing.adequacy import LIBRARY, PassRate, cheapest_adequate, verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +86,7 @@ class EvalReport:
     @property
     def verdict(self) -> str:
         """What is proven, in words."""
-        if self.decided_on != LIBRARY:
-            return verdict(self.rates, self.min_pass_rate)
-        rate = self.rates.get(LIBRARY, PassRate(0, 0))
-        if rate.lower >= self.min_pass_rate:
-            return f"the library is proven to reach {self.min_pass_rate:.0%} ({rate.text})"
-        return f"the library is not proven to reach {self.min_pass_rate:.0%}: {lacking([rate], self.min_pass_rate)}"
+        return verdict(self.rates, self.min_pass_rate)
 
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as plain values."""

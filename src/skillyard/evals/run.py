@@ -19,7 +19,7 @@ from sqlalchemy import Engine, select
 
 from skillyard.costs.prices.book import PriceBook, load_prices
 from skillyard.errors import ConfigError, UnknownName
-from skillyard.evals.report import LIBRARY, EvalReport, Verdict
+from skillyard.evals.report import EvalReport, Verdict
 from skillyard.gateway import ledger
 from skillyard.gateway.complete import BudgetExhausted, Gateway, ItemRefused, ProviderUnavailable, WaitingForBatch
 from skillyard.gateway.state import ATTEMPTS, reading
@@ -27,6 +27,7 @@ from skillyard.lake.publish import append
 from skillyard.lake.tables import EVALS
 from skillyard.lake.validate import validate
 from skillyard.profiles import Profile, load_profile
+from skillyard.routing.adequacy import LIBRARY
 from skillyard.running.answer import AnswerFailed, Outcome, OwnerAsker, answer_by_library, judge, make_request, n_tokens_needed
 from skillyard.running.items import Item
 from skillyard.running.judge import judge_sentence

@@ -12,6 +12,8 @@ from skillyard.routing.decide import Decision, Traits, count_needed
 from skillyard.routing.features import Features
 from skillyard.tiers import TIERS
 
+LIBRARY = "none"
+"""The tier of what a skill's own code answers."""
 LEVEL = 0.05
 Z = 1.959963984540054
 """Standard errors on either side that hold 95 % of a normal distribution."""
@@ -103,15 +105,20 @@ def keep_off(
 
 def verdict(rates: Mapping[str, PassRate], least: float) -> str:
     """Return what the cases prove, in words: where an item may start, where not, or how many cases it would take to know."""
+    if LIBRARY in rates:
+        rate = rates[LIBRARY]
+        if rate.lower >= least:
+            return f"the library is proven to reach {least:.0%} ({rate.text})"
+        return f"the library is not proven to reach {least:.0%}: {_lacking([rate], least)}"
     said = [f"{tier} is proven not to reach {least:.0%} ({rate.text})" for tier, rate in inadequate_tiers(rates, least).items()]
     if tier := cheapest_adequate(rates, least):
         said.append(f"{tier} is the cheapest tier proven to reach {least:.0%} ({rates[tier].text})")
     else:
-        said.append(f"no tier is proven to reach {least:.0%}: {lacking(rates.values(), least)}")
+        said.append(f"no tier is proven to reach {least:.0%}: {_lacking(rates.values(), least)}")
     return "; ".join(said)
 
 
-def lacking(rates: Iterable[PassRate], least: float) -> str:
+def _lacking(rates: Iterable[PassRate], least: float) -> str:
     """Return why these cases do not prove a pass rate, and how many would."""
     n_cases, n_needed = max((rate.n_cases for rate in rates), default=0), n_cases_to_prove(least)
     if n_needed is None:

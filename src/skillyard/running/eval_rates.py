@@ -8,11 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from skillyard.errors import ConfigError
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
 from skillyard.lake.tables import EVALS
-from skillyard.profiles import Profile
-from skillyard.routing.adequacy import PassRate
+from skillyard.profiles import Profile, load_profile
+from skillyard.routing.adequacy import LIBRARY, PassRate, verdict
+from skillyard.settings import Settings
 from skillyard.skills import Skill
 from skillyard.tiers import TIERS
 
@@ -34,15 +36,31 @@ def eval_rates(lake: Lake, skill: Skill, profile: Profile, now: datetime | None 
     since = pa.scalar(((now or datetime.now(UTC)) - WINDOW).date(), pa.date32())
     own = (pc.field("skill") == skill.name) & (pc.field("fingerprint") == skill.fingerprint())
     rows = read(lake, EVALS, COLUMNS, own & (pc.field(EVALS.partition) >= since)).to_pylist()
+    if skill.kind == "library":
+        return {LIBRARY: _rate(newest)} if (newest := _newest(rows, LIBRARY)) else {}
     found = {tier: _newest(rows, tier) for tier in TIERS if tier in skill.lanes}
     models = {tier: {d.model for d in profile.deployments(tier)} for tier in found}
     return {tier: _rate(own) for tier, own in found.items() if {r["model"] for r in own if r["tier"] == tier and r["model"]} & models[tier]}
 
 
+def tell_evals(settings: Settings, skill: Skill) -> str:
+    """Return what a skill's newest evals prove, in words."""
+    try:
+        found = eval_rates(Lake(settings.lake), skill, load_profile(settings.profile, settings.include))
+    except ConfigError as error:
+        return f"not known: {error}"
+    return tell_rates({tier: one.rate for tier, one in found.items()}, skill.min_pass_rate)
+
+
+def tell_rates(rates: Mapping[str, PassRate], least: float) -> str:
+    """Return what pass rates prove, in words, or that there are none."""
+    return verdict(rates, least) if rates else "no eval of this fingerprint by these models yet: skillyard skills eval makes one"
+
+
 def _newest(rows: list[Mapping[str, Any]], tier: str) -> list[Mapping[str, Any]]:
     """Return the rows of the newest eval that asked a tier, with those that the skill's own code settled there."""
     newest = max((row for row in rows if row["tier"] == tier), key=lambda row: row["evaluated_at"], default=None)
-    return [row for row in rows if newest and row["eval_id"] == newest["eval_id"] and row["tier"] in (tier, "none")]
+    return [row for row in rows if newest and row["eval_id"] == newest["eval_id"] and row["tier"] in (tier, LIBRARY)]
 
 
 def _rate(rows: list[Mapping[str, Any]]) -> EvalRate:

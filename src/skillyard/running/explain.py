@@ -10,13 +10,14 @@ from skillyard.documents import Rejected, parse_document
 from skillyard.errors import ConfigError, UnknownName
 from skillyard.lake.lake import Lake
 from skillyard.profiles import Profile, load_profile
-from skillyard.routing.adequacy import inadequate_tiers, verdict
+from skillyard.routing.adequacy import inadequate_tiers
 from skillyard.routing.decide import score_difficulty
 from skillyard.routing.features import Features, extract_features
 from skillyard.routing.model import family_of
 from skillyard.running.classify import explain_classifier
 from skillyard.running.decider import Decider
 from skillyard.running.estimate import mean_lengths
+from skillyard.running.eval_rates import tell_rates
 from skillyard.running.history import load_history
 from skillyard.settings import Settings
 from skillyard.skills import Catalogue, Skill
@@ -62,10 +63,8 @@ def _decider(settings: Settings, skill: Skill, first_tier: str | None, profile: 
 
 def _evals(decider: Decider) -> str:
     """Return what the skill's own cases prove of its tiers, and whether that or the router decides where items start."""
-    if not decider.rates:
-        return "no eval of this fingerprint with these models: skillyard skills eval " + decider.skill
-    said = verdict(decider.rates, decider.min_pass_rate)
-    if decider.first_tier:
+    said = tell_rates(decider.rates, decider.min_pass_rate)
+    if decider.first_tier and decider.rates:
         return f"{said}; the first tier is given"
     learned = inadequate_tiers(decider.rates, decider.min_pass_rate).keys() - decider.ruled_out.keys()
     return f"{said}; the router has learned from it" if learned else said

@@ -52,10 +52,12 @@ def list_skills(
 
 @app.command("show")
 def show_skill(skill: SkillName, as_json: AsJson = False) -> None:
-    """Show one skill: instructions, labels, output fields, checks, fingerprint."""
+    """Show one skill: instructions, labels, output fields, checks, fingerprint, what its newest evals prove."""
+    from skillyard.running.eval_rates import tell_evals
     from skillyard.skills import Catalogue
 
-    s = Catalogue(Settings.from_env().include).load(skill)
+    settings = Settings.from_env()
+    s = Catalogue(settings.include).load(skill)
     shown = {
         "skill": s.name,
         "version": s.version,
@@ -69,6 +71,7 @@ def show_skill(skill: SkillName, as_json: AsJson = False) -> None:
         "parameters": {name: asdict(p) for name, p in s.parameters.items()},
         "labels": {name: label.description for name, label in (s.labels or {}).items()},
         "checks": [c.name for c in s.checks],
+        "evals": tell_evals(settings, s),
         "output_schema": s.output_schema,
         "instructions": s.instructions,
     }
