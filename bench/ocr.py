@@ -73,12 +73,13 @@ def ocr_figures(data: Path, is_quick: bool) -> list[Figure]:
 
 def f1(text: str, truth: Counter[str]) -> float:
     """Return the harmonic mean of the share of the truth's words that were read and of the read ones that are right."""
-    read = _digests(text)
+    read = digests(text)
     n = read.total() + truth.total()
     return 2 * (read & truth).total() / n if n else 1.0
 
 
-def _digests(text: str) -> Counter[str]:
+def digests(text: str) -> Counter[str]:
+    """Return how often each word occurs, by a digest of it."""
     return Counter(sha256(word.encode()).hexdigest()[:8] for word in _words(text))
 
 
@@ -151,7 +152,7 @@ def _drawn(data: Path, is_quick: bool) -> Iterator[Sample]:
     folder = data / "docs" / "pdf_synth"
     for file in sorted((folder / "pdf").glob("*.pdf")):
         if file.stem in QUICK if is_quick else not file.stem.endswith("_two") or file.stem[:2] in ("en", "de"):
-            yield Sample(file.stem, _draw(file), _digests((folder / "truth" / f"{file.stem}.txt").read_text()))
+            yield Sample(file.stem, _draw(file), digests((folder / "truth" / f"{file.stem}.txt").read_text()))
 
 
 def _samples(data: Path, is_quick: bool) -> Iterator[Sample]:
