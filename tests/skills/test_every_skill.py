@@ -37,7 +37,6 @@ def unit_of(name: str) -> str:
 
 LIBRARY = [name for name in NAMES if kind_of(name) in ("library", "mixed")]
 OF_TEXTS = [name for name in LIBRARY if unit_of(name) != "file"]
-OF_FILES = [name for name in LIBRARY if unit_of(name) == "file"]
 ASKING = [name for name in NAMES if kind_of(name) in ("llm", "mixed")]
 
 
@@ -89,7 +88,10 @@ def test_every_enabled_skill_and_owner_exists(catalogue: Catalogue) -> None:
         assert (bounds.first_items is None) == (skill.kind == "library"), "what calls a model is bounded"
 
 
-def test_library_skills_write_nothing_and_open_no_connection(catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", LIBRARY)
+def test_library_skill_writes_nothing_and_opens_no_connection(
+    name: str, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     import socket
 
     def refuse(*args: object, **rest: object) -> None:
@@ -99,17 +101,14 @@ def test_library_skills_write_nothing_and_open_no_connection(catalogue: Catalogu
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     text = "Write to ana@northwind.example or see https://www.northwind.example, phone +44 20 7946 0958."
-    for name in OF_TEXTS:
-        skill = catalogue.load(name)
-        skill.run_library(Source(text, load_cases(skill)[0].source.inputs))
-    for name in OF_FILES:
-        skill = catalogue.load(name)
-        skill.run_library(load_cases(skill)[0].source)
+    skill = catalogue.load(name)
+    given = load_cases(skill)[0].source
+    skill.run_library(Source(text, given.inputs) if name in OF_TEXTS else given)
     assert list(tmp_path.rglob("*")) == []
 
 
 @pytest.mark.parametrize("name", OF_TEXTS)
-@pytest.mark.parametrize("piece", ["a.", "a@", "1 ", "(", "http://", "x", "+49 30 901820 ", "00"])
+@pytest.mark.parametrize("piece", ["a.", "a@", "1 ", "(", "http://", "x", "+49 30 901820 ", "00", "> \n", "e\u0301\u0323"])
 def test_library_skill_reads_a_hostile_text_in_seconds(name: str, piece: str, catalogue: Catalogue) -> None:
     skill = catalogue.load(name)
     inputs = load_cases(skill)[0].source.inputs
