@@ -15,14 +15,19 @@ from skillyard.documents.result import Refused
 
 def read_eml(data: bytes, options: ReadOptions) -> Content:
     """Return one page: subject, sender, recipients, date, then the plain text, or the HTML part's where there is none."""
+    message = open_eml(data)
+    headers = {name: value for name in dict.fromkeys((*SHOWN, *KEPT)) if (value := _header(message, name))}
+    found = list(bodies_of(message, options))
+    parser = ", ".join(dict.fromkeys(["email", *(by for _, by in found)]))
+    attachments = tuple(to_attachment(part, number) for number, part in enumerate(attached(message), start=1))
+    return mail_content(Mail(headers, "\n\n".join(text for text, _ in found if text.strip()), parser, attachments), options)
+
+
+def open_eml(data: bytes) -> EmailMessage:
+    """Return the message; a byte order mark before it says how it is written."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         data = (decode(data) or "").lstrip("\ufeff").encode()
-    message = message_from_bytes(data, policy=default)
-    headers = {name: value for name in dict.fromkeys((*SHOWN, *KEPT)) if (value := _header(message, name))}
-    found = list(_bodies(message, options))
-    parser = ", ".join(dict.fromkeys(["email", *(by for _, by in found)]))
-    attachments = tuple(_to_attachment(part, number) for number, part in enumerate(_attached(message), start=1))
-    return mail_content(Mail(headers, "\n\n".join(text for text, _ in found if text.strip()), parser, attachments), options)
+    return message_from_bytes(data, policy=default)
 
 
 def _header(message: EmailMessage, name: str) -> str:
@@ -33,12 +38,12 @@ def _header(message: EmailMessage, name: str) -> str:
         return ""
 
 
-def _bodies(part: EmailMessage, options: ReadOptions) -> Iterator[tuple[str, str]]:
+def bodies_of(part: EmailMessage, options: ReadOptions) -> Iterator[tuple[str, str]]:
     """Yield the texts of a message and what read them: one of each set of alternatives."""
     if _is_container(part) and part.get_content_subtype() not in ("alternative", "related"):
         for inner in part.iter_parts():
             if not _is_file(cast(EmailMessage, inner)):
-                yield from _bodies(cast(EmailMessage, inner), options)
+                yield from bodies_of(cast(EmailMessage, inner), options)
         return
     plain = part.get_body(("plain",))
     if plain is not None and (text := _text(cast(EmailMessage, plain))).strip():
@@ -50,11 +55,11 @@ def _bodies(part: EmailMessage, options: ReadOptions) -> Iterator[tuple[str, str
         yield found.pages[0].text, found.parser
 
 
-def _attached(part: EmailMessage) -> Iterator[EmailMessage]:
+def attached(part: EmailMessage) -> Iterator[EmailMessage]:
     """Yield what somebody has put into a message: files, pictures in its text, other messages."""
     if _is_container(part):
         for inner in part.iter_parts():
-            yield from _attached(cast(EmailMessage, inner))
+            yield from attached(cast(EmailMessage, inner))
     elif _is_file(part):
         yield part
 
@@ -76,7 +81,8 @@ def _filename(part: EmailMessage) -> str:
         return ""
 
 
-def _to_attachment(part: EmailMessage, number: int) -> Attachment:
+def to_attachment(part: EmailMessage, number: int) -> Attachment:
+    """Return a part as a file; the number names it where it has no name."""
     is_message = part.get_content_maintype() == "message"
     name = _filename(part) or (f"message-{number}.eml" if is_message else f"attachment-{number}.{part.get_content_subtype()}")
 

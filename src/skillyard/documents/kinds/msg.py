@@ -4,7 +4,7 @@ Source: https://learn.microsoft.com/openspecs/exchange_server_protocols/ms-oxmsg
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
@@ -35,6 +35,15 @@ MAX_DEPTH = 5
 
 def read_msg(data: bytes, options: ReadOptions) -> Content:
     """Return one page as for EML: the headers, then the plain text, the HTML, or what kreuzberg makes of the rich text."""
+    with open_msg(data) as folder:
+        body, parser = body_of(folder, data, options)
+        mail = Mail(_headers(folder), body, parser, tuple(attachments_of(folder, options)))
+        return mail_content(mail, options)
+
+
+@contextmanager
+def open_msg(data: bytes) -> Iterator["Folder"]:
+    """Give the message as its properties; ``Refused`` (corrupt) where it is no compound file that can be read."""
     from olefile import OleFileIO  # type: ignore[import-untyped]
 
     try:
@@ -42,16 +51,19 @@ def read_msg(data: bytes, options: ReadOptions) -> Content:
     except (OSError, ValueError) as error:
         raise Refused("corrupt", f"a damaged Outlook message: {error}") from error
     with file:
-        folder = _Folder(file, ())
-        body, parser = _body(folder, options)
-        if not body.strip():
-            with suppress(Exception):  # without a text it is a page without a text
-                body, parser = by_kreuzberg(data, MIME_TYPE)[0], "kreuzberg"
-        mail = Mail(_headers(folder), body, parser, tuple(_attachments(folder, options)))
-        return mail_content(mail, options)
+        yield Folder(file, ())
 
 
-class _Folder:
+def body_of(folder: "Folder", data: bytes, options: ReadOptions) -> tuple[str, str]:
+    """Return the text of a whole message and what read it; its rich text where there is nothing else."""
+    body, parser = _body(folder, options)
+    if not body.strip():
+        with suppress(Exception):  # without a text it is a page without a text
+            body, parser = by_kreuzberg(data, MIME_TYPE)[0], "kreuzberg"
+    return body, parser
+
+
+class Folder:
     """A message or attachment in the file, as its properties."""
 
     def __init__(self, file: Any, path: tuple[str, ...]) -> None:
@@ -70,21 +82,27 @@ class _Folder:
         return self._read(f"__substg1.0_{number}{type_}")
 
     def time(self, tag: int) -> datetime | None:
-        """Return a property that is a time; those stand in the table of properties, after a head of 8 to 32 bytes."""
+        """Return a property that is a time."""
+        value = self.number(tag)
+        with suppress(OverflowError):
+            return EPOCH + timedelta(microseconds=value // 10) if value is not None else None
+        return None
+
+    def number(self, tag: int) -> int | None:
+        """Return the eight bytes of a property of fixed length; those stand in the table of properties, after a head of 8 to 32 bytes."""
         table = self._read(PROPERTIES) or b""
         for at in range(len(table) % ENTRY_BYTES, len(table) - ENTRY_BYTES + 1, ENTRY_BYTES):
             if int.from_bytes(table[at : at + 4], "little") == tag:
-                with suppress(OverflowError):
-                    return EPOCH + timedelta(microseconds=int.from_bytes(table[at + 8 : at + 16], "little") // 10)
+                return int.from_bytes(table[at + 8 : at + 16], "little")
         return None
 
-    def inner(self, start: str) -> Iterator["_Folder"]:
+    def inner(self, start: str) -> Iterator["Folder"]:
         """Yield the folders here whose name begins so."""
         depth = len(self._path)
         paths = [tuple(path) for path in self._file.listdir(streams=False, storages=True)]
         for path in sorted(path for path in paths if len(path) == depth + 1 and path[:depth] == self._path):
             if path[-1].lower().startswith(start.lower()):
-                yield _Folder(self._file, path)
+                yield Folder(self._file, path)
 
     def _read(self, name: str) -> bytes | None:
         path = [*self._path, name]
@@ -94,7 +112,7 @@ class _Folder:
             return bytes(stream.read())
 
 
-def _headers(folder: _Folder) -> dict[str, str]:
+def _headers(folder: Folder) -> dict[str, str]:
     name, address = folder.text(SENDER_NAME).strip(), (folder.text(SENDER_SMTP) or folder.text(SENDER_ADDRESS)).strip()
     sent = folder.time(SENT_AT) or folder.time(DELIVERED_AT)
     found = {
@@ -108,7 +126,7 @@ def _headers(folder: _Folder) -> dict[str, str]:
     return {key: line for key, value in found.items() if (line := " ".join(clean(value).split()))}
 
 
-def _body(folder: _Folder, options: ReadOptions) -> tuple[str, str]:
+def _body(folder: Folder, options: ReadOptions) -> tuple[str, str]:
     plain = folder.text(BODY)
     if plain.strip():
         return plain, "olefile"
@@ -119,7 +137,8 @@ def _body(folder: _Folder, options: ReadOptions) -> tuple[str, str]:
     return "", "olefile"
 
 
-def _attachments(folder: _Folder, options: ReadOptions) -> Iterator[Attachment]:
+def attachments_of(folder: Folder, options: ReadOptions) -> Iterator[Attachment]:
+    """Yield what is attached, a message in the form in which it can stand alone."""
     for number, inner in enumerate(folder.inner(ATTACHMENT), start=1):
         embedded = next(inner.inner(EMBEDDED), None)
         name = next((text for tag in FILE_NAMES if (text := inner.text(tag).strip("\0 "))), "")
@@ -129,11 +148,11 @@ def _attachments(folder: _Folder, options: ReadOptions) -> Iterator[Attachment]:
             yield Attachment(f"{name or f'message-{number}'}.eml", partial(_as_eml, embedded, options))
 
 
-def _file_data(folder: _Folder) -> bytes:
+def _file_data(folder: Folder) -> bytes:
     return folder.data(FILE_DATA) or b""
 
 
-def _as_eml(folder: _Folder, options: ReadOptions, depth: int = 1) -> bytes:
+def _as_eml(folder: Folder, options: ReadOptions, depth: int = 1) -> bytes:
     """Return a message that lies in another one in the form in which it can stand alone."""
     if depth > MAX_DEPTH:
         raise Refused("archive_limit", f"a message in {MAX_DEPTH} others")
