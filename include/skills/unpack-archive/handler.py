@@ -78,7 +78,10 @@ def _read(data: bytes, name: str, hashes: Hashes) -> str:
     kind = sniff(data, name).kind
     if kind not in ("zip", "tar"):
         raise Refused("unsupported_type", f"the content is {kind}, no archive")
-    (read_zip if kind == "zip" else read_tar)(data, ReadOptions(spool=hashes))
+    try:
+        (read_zip if kind == "zip" else read_tar)(data, ReadOptions(spool=hashes))
+    except NotImplementedError as error:
+        raise Refused("corrupt", f"a damaged zip archive, or one of a later kind: {error}") from error
     return kind
 
 

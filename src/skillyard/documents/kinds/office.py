@@ -31,7 +31,7 @@ def read_office(data: bytes, *readers: Callable[[bytes], Content]) -> Content:
     A fallback that finds no text where another reader failed has failed too: some libraries take damage for emptiness.
     """
     check_archive(data)
-    stated = _stated(data)
+    stated = stated_properties(data)
     failures: list[str] = []
     for reader in readers:
         try:
@@ -46,7 +46,7 @@ def read_office(data: bytes, *readers: Callable[[bytes], Content]) -> Content:
     raise Refused("corrupt", "; ".join(failures))
 
 
-def _stated(data: bytes) -> dict[str, str]:
+def stated_properties(data: bytes) -> dict[str, str]:
     """Return what a document says of itself: title, author, subject, dates …"""
     found: dict[str, str] = {}
     with ZipFile(BytesIO(data)) as archive:
