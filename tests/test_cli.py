@@ -357,7 +357,7 @@ def test_an_eval_below_the_skills_pass_rate_ends_with_1(
     code, out, _ = call(capsys, monkeypatch, "skills", "eval", "tag-document", "--tier", "fast", "--json")
     report = json.loads(out)
     assert code == 1 and not report["is_good"] and [score["tier"] for score in report["scores"]] == ["fast"]
-    assert report["proven"] is None and "would be needed" in report["verdict"] and report["verdicts"][0]["message"]
+    assert report["proven"] is None and "too many cases are wrong" in report["verdict"] and report["verdicts"][0]["message"]
     shown = json.loads(call(capsys, monkeypatch, "skills", "show", "tag-document", "--json")[1])
     assert shown["evals"] == report["verdict"]
 

@@ -120,8 +120,11 @@ def verdict(rates: Mapping[str, PassRate], least: float) -> str:
 
 def _lacking(rates: Iterable[PassRate], least: float) -> str:
     """Return why these cases do not prove a pass rate, and how many would."""
-    n_cases, n_needed = max((rate.n_cases for rate in rates), default=0), n_cases_to_prove(least)
+    best, n_needed = max(rates, key=lambda rate: rate.share, default=PassRate(0, 0)), n_cases_to_prove(least)
     if n_needed is None:
         return "no number of cases proves that nothing is ever wrong"
-    most = f"{n_cases} cases, all right, prove {wilson(n_cases, n_cases)[0]:.0%}"
-    return f"{most}; {n_needed}, all right, would be needed" if n_cases < n_needed else f"too many of the {n_cases} cases are wrong"
+    if best.n_cases and best.share < least:
+        return "too many cases are wrong"
+    if best.n_cases < n_needed:
+        return f"{best.n_cases} cases, all right, prove {wilson(best.n_cases, best.n_cases)[0]:.0%}; {n_needed}, all right, would be needed"
+    return f"{best.n_cases - best.n_right} wrong of {best.n_cases} leave it open; more cases would tell"

@@ -33,10 +33,13 @@ def evaluate_skill(
         if wrong:
             print_rows(wrong, as_json, widths={"wrong": 110})
             print()
-        print_rows([asdict(score) for score in report.scores], as_json)
+        shares = ("pass_rate", "lower", "upper")
+        print_rows([asdict(s) | {name: f"{getattr(s, name):.1%}" for name in shares} for s in report.scores], as_json)
     for unasked in report.unasked:
         say(f"not answered: {unasked}")
-    say(f"{report.decided_on} has to reach {report.min_pass_rate:.0%}: {'reached' if report.is_good else 'not reached'}.")
-    say(f"Proven: {report.verdict}.")
+    say(
+        f"{'the library' if report.decided_on == 'none' else report.decided_on} has to reach {report.min_pass_rate:.0%}: {'reached' if report.is_good else 'not reached'}."
+    )
+    say(f"What that proves: {report.verdict}.")
     if not report.is_good:
         raise typer.Exit(1)
