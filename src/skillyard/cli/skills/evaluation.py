@@ -37,9 +37,8 @@ def evaluate_skill(
         print_rows([asdict(s) | {name: f"{getattr(s, name):.1%}" for name in shares} for s in report.scores], as_json)
     for unasked in report.unasked:
         say(f"not answered: {unasked}")
-    say(
-        f"{'the library' if report.decided_on == 'none' else report.decided_on} has to reach {report.min_pass_rate:.0%}: {'reached' if report.is_good else 'not reached'}."
-    )
+    who, is_reached = "the library" if report.decided_on == "none" else report.decided_on, "reached" if report.is_good else "not reached"
+    say(f"{who} has to reach {report.min_pass_rate:.0%}: {is_reached}.")
     say(f"What that proves: {report.verdict}.")
     if not report.is_good:
         raise typer.Exit(1)
