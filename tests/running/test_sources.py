@@ -19,6 +19,7 @@ from skillyard.running.plan import plan_run
 from skillyard.running.runs import PlanRequest, Workspace, results_of
 from skillyard.settings import Settings
 from skillyard.skills import Taken
+from skillyard.skills.handler import load_handler
 from tests.running.lake_of import publish_texts
 from tests.simulator import Simulator
 
@@ -44,6 +45,7 @@ def edit(settings: Settings, skill: str, change: Mapping[str, Any], handler: str
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | change))
     if handler is not None:
         (folder / "handler.py").write_text(f"def handle(source, parameters):\n    {handler}\n")
+        load_handler.cache_clear()  # a process loads each once
 
 
 def run(settings: Settings, skill: str, run_id: str) -> list[dict[str, Any]]:
