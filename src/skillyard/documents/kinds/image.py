@@ -47,6 +47,24 @@ def read_image(data: bytes, options: ReadOptions) -> Content:
     return Content(pages, title=metadata.pop("title", None), metadata=metadata)
 
 
+def first_picture(data: bytes) -> "Image":
+    """Return the first picture of a file, decoded and upright. ``Refused``: too_large or corrupt."""
+    from PIL import Image
+
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with _open(data) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise Refused("too_large", f"{image.width:,} x {image.height:,} pixels, allowed are {MAX_PIXELS:,}")
+            return _upright(image).copy()
+    except (Refused, MemoryError):
+        raise
+    except Exception as error:  # whatever a decoder says of damaged bytes
+        raise Refused("corrupt", f"a damaged image: {error}") from error
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
 def _open(data: bytes) -> "Image":
     from PIL import Image
 

@@ -108,10 +108,11 @@ def _first_language(hint: str | None, installed: frozenset[str]) -> str | None:
 def _sure_rapidocr(picture: "Image") -> Reading | None:
     """Return what rapidocr reads if it knows the script."""
     reading = rapid.read(picture) if rapid.is_there() else None
-    return reading if reading and _knew_script(reading) else None
+    return reading if reading and rapid_knew_script(reading) else None
 
 
-def _knew_script(reading: Reading) -> bool:
+def rapid_knew_script(reading: Reading) -> bool:
+    """Return whether rapidocr is sure of what it read, and it is in no language whose letters it lacks."""
     is_sure = reading.confidence >= RAPID_SURE and reading.letter_share >= MIN_LETTER_SHARE
     return is_sure and detect_language(reading.text) not in RAPID_LACKS
 
@@ -121,10 +122,10 @@ def _by_rapidocr(picture: "Image") -> Reading | None:
     if not rapid.is_there():
         return None
     reading = rapid.read(picture)
-    if not reading.is_text or _knew_script(reading):
+    if not reading.is_text or rapid_knew_script(reading):
         return reading
     for turn in (90, 270) if reading.is_tall else (180,):
         turned = rapid.read(picture.rotate(turn, expand=True))
-        if _knew_script(turned):
+        if rapid_knew_script(turned):
             return turned
     return None if reading.n_lines >= MANY_LINES else reading

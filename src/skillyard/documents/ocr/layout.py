@@ -49,8 +49,15 @@ def is_written_downwards(lines: Sequence[Line]) -> bool:
 def in_reading_order(lines: Sequence[Line]) -> str:
     """Return the text of a page: its rows, an empty line between paragraphs."""
     if is_written_downwards(lines):
-        return "\n".join(line.text for line in sorted(lines, key=lambda line: -line.right))
+        return "\n".join(line.text for line in ordered(lines))
     return "\n\n".join(_paragraphs(list(_rows_in_order(lines))))
+
+
+def ordered(lines: Sequence[Line]) -> list[Line]:
+    """Return the lines of a page in their reading order."""
+    if is_written_downwards(lines):
+        return sorted(lines, key=lambda line: -line.right)
+    return [line for row in _rows_in_order(lines) for line in row]
 
 
 def _rows_in_order(lines: Sequence[Line]) -> Iterator[Row]:
