@@ -65,6 +65,8 @@ def test_quote_may_differ_in_space_case_and_quotation_marks_only() -> None:
     assert judged("quote_in_text", {"q": 'send the new shade by "20" may'}, text, field="q")
     assert not judged("quote_in_text", {"q": '"Send the new  shade by 20 May."'}, text, field="q")
     assert not judged("quote_in_text", {"q": None}, text, field="q")
+    for blank in ("", "  ", '""', "' '"):
+        assert judged("quote_in_text", {"q": blank}, text, field="q")[0].startswith("q: a quote without words")
 
 
 def test_answer_without_quote_fails(catalogue: Catalogue) -> None:

@@ -8,10 +8,10 @@ from skillyard.skills.checks.texts import plain
 
 @check
 def quote_in_parameter(answer: Answer, field: str, parameter: str) -> Iterator[str]:
-    """Every quote stands in the value of a parameter, apart from white space, quotation marks and case."""
+    """Every quote stands in the value of a parameter, apart from white space, quotation marks and case; none is blank."""
     given = plain(str(answer.parameters[parameter]))
     for quote in values_at(answer.value, field):
-        if plain(quote) not in given:
+        if not plain(quote) or plain(quote) not in given:
             yield f"{field}: {quote[:80]!r} does not occur in the parameter {parameter}"
 
 

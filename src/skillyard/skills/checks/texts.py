@@ -35,10 +35,12 @@ def max_chars(answer: Answer, field: str, limit: int | str) -> Iterator[str]:
 
 @check
 def quote_in_text(answer: Answer, field: str, of: str | None = None) -> Iterator[str]:
-    """Every quote stands in the text, or in the input named ``of``, apart from white space, quotation marks and case."""
+    """Every quote stands in the text, or in the input named ``of``, apart from white space, quotation marks and case; none is blank."""
     text = plain(answer.source.inputs.get(of, "") if of else answer.text)
     for quote in values_at(answer.value, field):
-        if plain(quote) not in text:
+        if not plain(quote):
+            yield f"{field}: a quote without words. Where nothing can be quoted, it is null"
+        elif plain(quote) not in text:
             yield f"{field}: {quote[:80]!r} does not occur in the text"
 
 
