@@ -144,3 +144,12 @@ def test_teams_are_read_and_an_unknown_one_is_named(tmp_path: Path) -> None:
     path.write_text("teams: {records: {title: R, contact: nobody}}")
     with pytest.raises(SkillError, match=r"teams\.records\.contact: found 'nobody'"):
         load_teams(path)
+
+
+def test_a_prompt_that_is_missing_or_out_of_date_is_a_problem_with_the_command_that_mends_it(include: Path) -> None:
+    folder = rewrite(include, "SKILL.md", "Name the mood.", "Name that mood.")
+    kept = folder / "evals" / "prompt.md"
+    for said in ("it is not what a model is sent now", "the file is missing"):
+        [problem] = [p for p in check_skill(folder) if p.file == str(kept)]
+        assert problem.message.startswith(said) and problem.message.endswith("skillyard skills prompt name-mood --write")
+        kept.unlink(missing_ok=True)

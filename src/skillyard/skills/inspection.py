@@ -15,6 +15,7 @@ from skillyard.skills.handler import load_handler
 from skillyard.skills.lines import line_of
 from skillyard.skills.load import load_skill
 from skillyard.skills.output import validate_output
+from skillyard.skills.prompt_file import path_of, prompt_problems
 from skillyard.skills.scaffold import open_marks
 from skillyard.skills.schema import schema_problems
 from skillyard.skills.skill import Skill
@@ -65,6 +66,7 @@ def _folder_problems(folder: Path, reserved: Collection[str], teams: Collection[
         _expectation_problems(skill, reserved),
         _case_problems(skill),
         _answer_problems(skill) if skill.kind != "library" else [],
+        _prompt_problems(skill),
         _source_problems(skill, reserved),
         _cycle_problems(skill),
     )
@@ -161,6 +163,12 @@ def _answer_problems(skill: Skill) -> Iterator[Problem]:
                     )
     except SkillError as error:
         yield from _problems_of(error)
+
+
+def _prompt_problems(skill: Skill) -> Iterator[Problem]:
+    """Yield a kept prompt that is not there, or not what a model is sent now; a library skill has none."""
+    if skill.kind != "library":
+        yield from (Problem(str(path_of(skill)), field, message) for field, message in prompt_problems(skill))
 
 
 def _judged(skill: Skill, case: Case, value: Mapping[str, Any]) -> list[str]:
