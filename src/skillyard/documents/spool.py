@@ -61,6 +61,9 @@ class SpoolWriter:
         self._n_bytes += len(piece)
         if self._n_bytes > self._max_bytes:
             raise Refused("archive_limit", f"unpacks to more than {self._max_bytes:,} bytes")
+        self._keep(piece)
+
+    def _keep(self, piece: bytes) -> None:
         try:
             if self._file is None:
                 self._file = self._path.open("xb")

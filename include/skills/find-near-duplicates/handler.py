@@ -1,0 +1,89 @@
+"""Documents in an archive whose texts are almost the same, by their MinHashes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from skillyard.documents import Rejected, parse_document
+from skillyard.documents.kinds import ReadOptions
+from skillyard.documents.minhash import WORD
+from skillyard.documents.visiting import visit_members
+from skillyard.skills import Source
+
+OPTIONS = ReadOptions(has_ocr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A document as it is compared."""
+
+    path: str
+    n_chars: int
+    words: str
+    """All of a short text; empty where there is a MinHash."""
+    hashes: npt.NDArray[np.uint32] | None
+
+
+def handle(source: Source, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every document with its group, and the members without text."""
+    found: list[Text] = []
+    skipped: list[dict[str, str]] = []
+
+    def look(path: str, data: bytes) -> None:
+        read = _read(path, data)
+        if isinstance(read, Text):
+            found.append(read)
+        else:
+            skipped.append({"path": path, "reason": read})
+
+    refused = visit_members(source.data, source.name, look)
+    skipped += [{"path": member.path, "reason": "not_taken_out"} for member in refused]
+    documents = _grouped(found, parameters["threshold"])
+    n_groups = sum(document["is_canonical"] for document in documents)
+    return {"documents": documents, "skipped": skipped, "n_documents": len(documents), "n_groups": n_groups}
+
+
+def _read(path: str, data: bytes) -> Text | str:
+    """Return a member's text as it is compared, or why it has none."""
+    parsed = parse_document(data, path, OPTIONS)
+    if isinstance(parsed, Rejected):
+        return "archive" if parsed.kind in ("zip", "tar") else parsed.error_kind
+    text = "\n".join(page.text for page in parsed.pages)
+    if not text:
+        return "no_text"
+    if parsed.minhash is None:
+        return Text(path, len(text), " ".join(WORD.findall(text.casefold())) or text, None)
+    return Text(path, len(text), "", np.frombuffer(bytes.fromhex(parsed.minhash), "<u4"))
+
+
+def _similarity(one: Text, other: Text) -> float:
+    """Return the share of phrases in common; of short texts 1 for the same words, else 0."""
+    if one.hashes is None or other.hashes is None:
+        return float(one.hashes is None and other.hashes is None and one.words == other.words)
+    return float((one.hashes == other.hashes).mean())
+
+
+def _grouped(found: list[Text], threshold: float) -> list[dict[str, Any]]:
+    """Return the texts group by group: each goes to the canonical text that it is most like, the longest texts first."""
+    groups: dict[str, list[tuple[float, Text]]] = {}
+    heads: list[Text] = []
+    for text in sorted(found, key=lambda one: (-one.n_chars, one.path)):
+        likeness, head = max(((_similarity(head, text), head) for head in heads), key=lambda pair: pair[0], default=(0.0, text))
+        if likeness < threshold:
+            heads.append(text)
+            likeness, head = 1.0, text
+        groups.setdefault(head.path, []).append((likeness, text))
+    return [
+        {
+            "path": text.path,
+            "cluster_id": head,
+            "similarity": round(likeness, 3),
+            "is_canonical": text.path == head,
+            "n_chars": text.n_chars,
+        }
+        for head in sorted(groups)
+        for likeness, text in groups[head]
+    ]
