@@ -32,6 +32,7 @@ from bench.figures import Figure, parser, report
 from bench.ocr import TRUTH, digests, f1
 from skillyard.lake.lake import Lake
 from skillyard.lake.read import read
+from skillyard.routing.adequacy import PassRate, inadequate_tiers
 from skillyard.running.pipeline import run_skill
 from skillyard.running.plan import plan_run
 from skillyard.running.runs import PlanRequest, results_of
@@ -162,7 +163,12 @@ def embedded(name: str, column: str, known: Cases, n: int) -> Iterator[Figure]:
     right = [label in listed(answers.get(file)) for file, label in truth.items()]
     common = Counter(truth.values()).most_common(1)[0][1] / len(truth)
     shown = f"{name}, 135M embedded, {len(labels)} labels"
-    yield Figure(f"{shown}: right", mean(right), "share")
+    rate = PassRate(sum(right), len(right))
+    yield Figure(f"{shown}: right", rate.share, "share")
+    yield Figure(f"{shown}: at least (Wilson, 95 %)", rate.lower, "share")
+    yield Figure(f"{shown}: at most", rate.upper, "share")
+    is_ruled_out = bool(inadequate_tiers({"fast": rate}, skill.min_pass_rate))
+    yield Figure(f"{shown}: tier ruled out below {skill.min_pass_rate:g}", is_ruled_out, "1 is yes")
     yield Figure(f"{shown}: the most frequent label", common, "share")
     yield Figure(f"{shown}: ended as rejects", 1 - len(rows) / len(truth), "share")
     yield Figure(f"{shown}: speed", len(truth) / took_s, "documents/s")
