@@ -69,10 +69,12 @@ def boxes() -> None:
 
 def damaged() -> None:
     draw = scene("damaged.png", GREY)
-    draw.rectangle((60, 120, 420, 220), "#3b6ea5", BLACK, 3)
-    draw.ellipse((100, 200, 160, 260), BLACK)
-    draw.ellipse((320, 200, 380, 260), BLACK)
-    draw.line([(300, 120), (330, 150), (310, 170), (350, 218)], WHITE, 5)
+    draw.arc((285, 120, 385, 230), -90, 90, "#3b6ea5", 22)
+    draw.rectangle((150, 80, 335, 280), "#3b6ea5", BLACK, 3)
+    draw.ellipse((150, 55, 335, 105), "#2a4f78", BLACK, 3)
+    draw.line([(225, 104), (238, 130), (228, 158), (246, 190), (236, 214), (250, 240)], BLACK, 4)
+    draw.line([(228, 158), (206, 180), (196, 212)], BLACK, 3)
+    draw.line([(246, 190), (272, 204), (284, 230)], BLACK, 3)
 
 
 def orders() -> None:
