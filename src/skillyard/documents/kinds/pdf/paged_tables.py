@@ -36,7 +36,7 @@ def tables_by_page(document: Any, data: bytes, n_pages: int) -> Iterator[PageTab
     """Yield the tables of the first pages; pdfplumber is asked about pages alone on which rules are drawn."""
     import pypdfium2.raw as pdfium
 
-    plumber = _Plumber(data)
+    plumber = Plumber(data)
     for index in range(n_pages):
         page = pdfium.FPDF_LoadPage(document.raw, index)
         if not page:
@@ -87,7 +87,7 @@ def _on_page(number: int, rows: Sequence[Row], tables: Sequence[Table], view: Vi
     return PageTables(number, tuple(tables), is_first, all(box[1] >= tables[-1].box[1] for box in outside))
 
 
-class _Plumber:
+class Plumber:
     """pdfplumber's view of the document, opened when it is first asked; what it cannot read has no rules."""
 
     def __init__(self, data: bytes) -> None:
