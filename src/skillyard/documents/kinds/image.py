@@ -65,6 +65,40 @@ def first_picture(data: bytes) -> "Image":
         Image.MAX_IMAGE_PIXELS = limit
 
 
+def pictures(data: bytes) -> Iterator["Image | None"]:
+    """Yield each page's picture, upright, good until the next one; None for one that cannot be decoded. ``Refused``: too_large or corrupt."""
+    from PIL import Image
+
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with _open(data) as image:
+            for number in range(MAX_PAGES):
+                try:
+                    image.seek(number)
+                except EOFError:
+                    return
+                except Exception:  # as with pages that are read
+                    yield None
+                    return
+                if not _is_preview(image):
+                    yield _picture(image)
+                if image.format != "TIFF":
+                    return
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def _picture(image: "Image") -> "Image | None":
+    if image.width * image.height > MAX_PIXELS:
+        raise Refused("too_large", f"{image.width:,} x {image.height:,} pixels, allowed are {MAX_PIXELS:,}")
+    try:
+        return _upright(image)
+    except MemoryError:
+        raise
+    except Exception:  # whatever a decoder says of damaged bytes
+        return None
+
+
 def _open(data: bytes) -> "Image":
     from PIL import Image
 
@@ -96,24 +130,17 @@ def _pages(image: "Image") -> Iterator[PageContent]:
 
 
 def _read_page(image: "Image", hint: str | None) -> PageContent:
-    if image.width * image.height > MAX_PIXELS:
-        raise Refused("too_large", f"{image.width:,} x {image.height:,} pixels, allowed are {MAX_PIXELS:,}")
-    try:
-        picture = _upright(image)
-    except MemoryError:
-        raise
-    except Exception:  # whatever a decoder says of damaged bytes
-        return PageContent("", DECODER, "unreadable")
-    return read_picture(picture, hint)
+    picture = _picture(image)
+    return read_picture(picture, hint) if picture else PageContent("", DECODER, "unreadable")
 
 
 def _upright(image: "Image") -> "Image":
     """Return the picture decoded, the right way up, and no more than twice as large as OCR wants it, to keep its copies small."""
     from PIL.Image import Transpose
 
-    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
     image.draft("L", (MAX_SIDE, MAX_SIDE))
     image.load()
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))  # a TIFF is upright once it is loaded, and says so
     factor = max(image.size) // MAX_SIDE
     picture = image.reduce(factor) if factor > 1 and image.mode in ("L", "RGB", "RGBA", "CMYK") else image
     return picture.transpose(Transpose[turn]) if turn else picture
