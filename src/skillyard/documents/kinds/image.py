@@ -66,7 +66,7 @@ def first_picture(data: bytes) -> "Image":
 
 
 def pictures(data: bytes) -> Iterator["Image | None"]:
-    """Yield each page's picture, upright, good until the next one; None for one that cannot be decoded. ``Refused``: too_large or corrupt."""
+    """Yield each page's picture, upright, good until the next one; None for one that cannot be decoded. ``Refused``: as above."""
     from PIL import Image
 
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
