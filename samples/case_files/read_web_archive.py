@@ -12,8 +12,8 @@ OPENING = (
     "The swimming hall opens again on 9 March after the repair of its roof. Season tickets that lapsed in winter count for ten weeks "
     "longer, and the early lanes begin at six as before. Children under seven swim free until the summer holidays begin."
 )
-JAPANESE = "市立図書館は三月十日から開館時間を午後八時まで延長します。自習室の予約は窓口と電話で受け付けます。"
-    "返却ポストはこれまでどおり終日ご利用いただけます。"
+JAPANESE = """市立図書館は三月十日から開館時間を午後八時まで延長します。自習室の予約は窓口と電話で受け付けます。
+返却ポストはこれまでどおり終日ご利用いただけます。"""
 
 
 def main() -> None:
