@@ -1,6 +1,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from skillyard.skills import Source
 from skillyard.skills.checks import CHECKS, Answer
 
@@ -36,3 +38,10 @@ def test_ranges_cover_every_page_once_and_in_order() -> None:
     assert of_ranges((1, 6)) == ["documents: they end with page 6. Allowed: 5, the last one"]
     assert "ends before it begins" in of_ranges((1, 0), (1, 5))[0]
     assert of_ranges() == ["documents: they end with page 0. Allowed: 5, the last one"]
+
+
+@pytest.mark.parametrize("text", ["", "plain words", '{"page": 1}', '[{"text": "x"}]', '["x"]', '[{"page": true}]', "[" * 100_000])
+def test_ranges_of_a_text_that_is_no_list_of_pages_fail(text: str) -> None:
+    assert of_ranges((1, 1), text=text) == [
+        "documents: the text is no JSON list of pages with their numbers, no range can be held against it"
+    ]

@@ -19,15 +19,31 @@ def made_of_lines(answer: Answer, field: str, parts: Sequence[str]) -> Iterator[
 
 @check
 def ranges_cover_pages(answer: Answer, field: str, first: str, last: str) -> Iterator[str]:
-    """Ranges of pages are in order, none overlaps another, and together they cover every page that the text, JSON of pages, holds."""
-    pages = sorted(page["page"] for page in json.loads(answer.text))
-    expected = pages[0] if pages else 1
+    """Ranges of pages are in order, do not overlap, and cover every page that the text, a JSON list of pages, holds."""
+    pages = _page_numbers(answer.text)
+    if pages is None:
+        yield f"{field}: the text is no JSON list of pages with their numbers, no range can be held against it"
+        return
+    expected = min(pages, default=1)
     for item in values_at(answer.value, field):
-        if item[last] < item[first]:
-            yield f"{field}: {item[first]} to {item[last]} ends before it begins"
-        if item[first] != expected:
-            what = "overlaps what is before it" if item[first] < expected else "leaves pages out"
-            yield f"{field}: {item[first]} to {item[last]} {what}. Allowed as first page: {expected}"
-        expected = item[last] + 1
-    if pages and expected != pages[-1] + 1:
-        yield f"{field}: they end with page {expected - 1}. Allowed: {pages[-1]}, the last one"
+        begin, end = item[first], item[last]
+        if end < begin:
+            yield f"{field}: {begin} to {end} ends before it begins"
+        if begin != expected:
+            what = "overlaps what is before it" if begin < expected else "leaves pages out"
+            yield f"{field}: {begin} to {end} {what}. Allowed as first page: {expected}"
+        expected = max(expected, end + 1)
+    if pages and expected != max(pages) + 1:
+        yield f"{field}: they end with page {expected - 1}. Allowed: {max(pages)}, the last one"
+
+
+def _page_numbers(text: str) -> list[int] | None:
+    """Return the pages' numbers; None when the text is no such list."""
+    try:
+        pages = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(pages, list):
+        return None
+    numbers = [page["page"] for page in pages if isinstance(page, dict) and type(page.get("page")) is int]
+    return numbers if len(numbers) == len(pages) else None
