@@ -1,22 +1,21 @@
-"""Mask personal data that follows a pattern, with presidio's recognisers over an empty pipeline."""
+"""Mask personal data that follows a pattern: presidio's recognisers over an empty pipeline, phones and cards by layout and words."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from skillyard.skills import Source
+from skillyard.skills.numbers import load_rules
 
 Found = tuple[int, int, str, float]
 
+NUMBERS = Path(__file__).parent / "assets" / "numbers.yaml"
 LANGUAGE = "en"
 PIECE_CHARS = 5_000
 MIN_SCORE = 0.4
-PHONE_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT")
-PHONE_WORDS = ["phone", "telephone", "tel", "cell", "mobile", "call", "fax", "telefon", "handy", "mobil", "tél", "teléfono", "τηλέφωνο"]
-NATIONAL_SCORE, INTERNATIONAL_SCORE = 0.3, 0.75
-"""A number without its country code may be an order or a meter reading: alone it stays below ``MIN_SCORE``."""
 RECOGNISERS = (
-    "CreditCard", "Crypto", "Iban", "Ip", "UsSsn", "InAadhaar", "InPan", "UkNino", "Nhs",
+    "Crypto", "Iban", "Ip", "UsSsn", "InAadhaar", "InPan", "UkNino", "Nhs",
     "DeTaxId", "DeSocialSecurity", "EsNif", "EsNie", "ItFiscalCode", "PlPesel", "FiPersonalIdentityCode", "SePersonnummer",
 )  # fmt: skip
 
@@ -45,14 +44,22 @@ def _pieces(text: str) -> Iterator[tuple[int, str]]:
 
 def _spans(piece: str, offset: int) -> list[Found]:
     """Return the spans of one part, counted in the whole text."""
-    found = _analyser().analyze(piece, language=LANGUAGE)
-    return _without_overlaps([(r.start + offset, r.end + offset, r.entity_type.lower(), round(r.score, 2)) for r in found])
+    rules = load_rules(NUMBERS)
+    found = [(r.start, r.end, r.entity_type.lower(), round(r.score, 2)) for r in _analyser().analyze(piece, language=LANGUAGE)]
+    found = [span for span in found if not rules.is_other(piece, *span[:2])]
+    found += [(start, end, "credit_card", score) for start, end, score in rules.find_cards(piece)]
+    found += [(start, end, "phone_number", score) for start, end, score in rules.find_phones(piece)]
+    return [(start + offset, end + offset, kind, score) for start, end, kind, score in _without_overlaps(found)]
 
 
 def _without_overlaps(found: list[Found]) -> list[Found]:
-    """Return the spans in order; where two overlap, the surer one, then the longer one, stays."""
+    """Return the spans in order; what lies within another goes, and where two overlap, the surer one, then the longer one, stays."""
+    outer: list[Found] = []
+    for span in sorted(found, key=lambda s: (s[0], -s[1], -s[3], s[2])):
+        if not outer or span[1] > outer[-1][1] or span[:2] == outer[-1][:2]:
+            outer.append(span)
     kept: list[Found] = []
-    for span in sorted(found, key=lambda s: (-s[3], s[0] - s[1], s[0], s[2])):
+    for span in sorted(outer, key=lambda s: (-s[3], s[0] - s[1], s[0], s[2])):
         if all(span[1] <= other[0] or span[0] >= other[1] for other in kept):
             kept.append(span)
     return sorted(kept)
@@ -78,19 +85,9 @@ def _analyser() -> Any:
     registry = RecognizerRegistry(supported_languages=[LANGUAGE])
     for name in RECOGNISERS:
         registry.add_recognizer(getattr(predefined_recognizers, f"{name}Recognizer")(supported_language=LANGUAGE))
-    registry.add_recognizer(_phone_recogniser(PHONE_REGIONS, NATIONAL_SCORE))
-    registry.add_recognizer(_phone_recogniser(("ZZ",), INTERNATIONAL_SCORE))
     registry.add_recognizer(_email_recogniser())
+    registry.add_recognizer(_small_iban_recogniser())
     return AnalyzerEngine(registry=registry, nlp_engine=_pipeline(), supported_languages=[LANGUAGE], default_score_threshold=MIN_SCORE)
-
-
-def _phone_recogniser(regions: tuple[str, ...], score: float) -> Any:
-    """Return presidio's recogniser for numbers of some regions; ZZ takes only those with a country code."""
-    from presidio_analyzer.predefined_recognizers import PhoneRecognizer
-
-    recogniser = PhoneRecognizer(supported_regions=regions, context=PHONE_WORDS)
-    recogniser.SCORE = score
-    return recogniser
 
 
 def _email_recogniser() -> Any:
@@ -102,6 +99,20 @@ def _email_recogniser() -> Any:
             return True
 
     return OfflineEmailRecogniser()
+
+
+def _small_iban_recogniser() -> Any:
+    """Return presidio's recogniser for IBANs in small letters, unbroken: among words in small letters groups would not end."""
+    from presidio_analyzer import Pattern
+    from presidio_analyzer.predefined_recognizers import IbanRecognizer
+
+    class SmallIbanRecogniser(IbanRecognizer):  # type: ignore[misc]
+        PATTERNS = [Pattern("unbroken", r"(?<!\w)([A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11,30})(?!\w)", 0.5)]
+
+        def validate_result(self, pattern_text: str) -> bool | None:
+            return cast(bool | None, super().validate_result(pattern_text.upper()))
+
+    return SmallIbanRecogniser()
 
 
 def _pipeline() -> Any:
