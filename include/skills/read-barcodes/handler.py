@@ -14,9 +14,11 @@ from skillyard.skills import Source
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-MAX_PAGES, MAX_CODES = 100, 1_000
+MAX_PAGES, MAX_CODES, MAX_PAGE_CODES = 100, 1_000, 255
+"""The last is zxing's own: it looks for no more in one picture."""
 DOTS_PER_POINT = 300 / 72
-CONTENTS = {"Text": "text", "GS1": "gs1", "ISO15434": "hex"}
+CONTENTS = {"Text": "text", "GS1": "gs1"}
+"""What zxing says of a value; all else is hex."""
 UNMEANT = ("DXFilmEdge", "OtherBarcode")
 """What stands on the edge of a film, and what has no name."""
 
@@ -30,14 +32,16 @@ def handle(source: Source, parameters: Mapping[str, Any]) -> dict[str, Any]:
     codes: list[dict[str, Any]] = []
     unread, n_pages, is_cut = [], 0, False
     for number, picture in enumerate(_drawn(source.data) if kind == "pdf" else pictures(source.data), 1):
-        is_cut = number > MAX_PAGES or len(codes) >= MAX_CODES
-        if is_cut:
+        if number > MAX_PAGES or len(codes) >= MAX_CODES:
+            is_cut = True
             break
         n_pages = number
         if picture is None:
             unread.append(number)
-        else:
-            codes += ({"page": number, **code} for code in _codes(prepared(picture), formats))
+            continue
+        found = _codes(prepared(picture), formats)
+        is_cut = is_cut or len(found) >= MAX_PAGE_CODES
+        codes += ({"page": number, **code} for code in found)
     if len(unread) == n_pages:
         raise Refused("corrupt", "no page can be drawn or decoded")
     return {"codes": codes[:MAX_CODES], "n_pages": n_pages, "unread_pages": unread, "is_cut": is_cut or len(codes) > MAX_CODES}
