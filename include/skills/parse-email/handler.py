@@ -18,13 +18,22 @@ def handle(source: Source, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the message in the shape that an Outlook message has, too."""
     if not source.data.strip():
         raise Refused("empty", f"{len(source.data)} bytes")
-    message = open_eml(source.data)
+    try:
+        return _read(source.data).value()
+    except (Refused, MemoryError, ImportError):
+        raise
+    except Exception as error:  # the mail package raises all sorts on hostile input, such as parts a thousand deep
+        raise Refused("corrupt", f"a mail that cannot be read: {type(error).__name__}") from error
+
+
+def _read(data: bytes) -> Letter:
+    message = open_eml(data)
     said = _said(message)
     if not said:
         raise Refused("unsupported_type", "no header of a message")
     parts = [to_attachment(part, number) for number, part in enumerate(attached(message), start=1)]
     types = [str(part.get_content_type()) for part in attached(message)]
-    letter = Letter(
+    return Letter(
         sender=next(iter(people_of(said.get("from", ""))), None),
         to=people_of(said.get("to", "")),
         cc=people_of(said.get("cc", "")),
@@ -35,7 +44,6 @@ def handle(source: Source, parameters: Mapping[str, Any]) -> dict[str, Any]:
         text=joined(text for text, _ in bodies_of(message, ReadOptions())),
         attachments=tuple(zip(parts, types, strict=True)),
     )
-    return letter.value()
 
 
 def _said(message: Any) -> dict[str, str]:

@@ -3,14 +3,25 @@
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.message import EmailMessage
-from email.policy import default
-from typing import cast
+from email.policy import EmailPolicy, Policy
+from typing import Any, cast
 
 from skillyard.documents.decoding import decode
 from skillyard.documents.kinds.content import Content, ReadOptions
 from skillyard.documents.kinds.html import read_html
 from skillyard.documents.kinds.mail import KEPT, SHOWN, Attachment, Mail, mail_content
 from skillyard.documents.result import Refused
+
+MAX_CONTENT_CHARS = 10_000
+"""Of a header that describes a part: the header parser's time grows with the square of its parameters."""
+
+
+class Bounded(EmailPolicy):
+    """The mail package's own way to read headers; those that describe a part only up to ``MAX_CONTENT_CHARS``."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        """Return a header's value, parsed."""
+        return super().header_fetch_parse(name, value[:MAX_CONTENT_CHARS] if name.lower().startswith("content-") else value)
 
 
 def read_eml(data: bytes, options: ReadOptions) -> Content:
@@ -27,7 +38,7 @@ def open_eml(data: bytes) -> EmailMessage:
     """Return the message; a byte order mark before it says how it is written."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
         data = (decode(data) or "").lstrip("\ufeff").encode()
-    return message_from_bytes(data, policy=default)
+    return message_from_bytes(data, policy=cast("Policy[EmailMessage]", Bounded()))
 
 
 def _header(message: EmailMessage, name: str) -> str:
