@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from skillyard.documents import Parsed, Rejected, parse_document
 from skillyard.documents.kinds import ReadOptions
+from skillyard.documents.kinds.zip import read_zip
+from skillyard.documents.result import Refused
 from skillyard.documents.spool import SpoolFile, SpoolWriter
 from tests.documents import made
 from tests.documents.made import TEXT
@@ -156,6 +158,13 @@ def test_a_damaged_archive_is_corrupt_and_one_without_files_empty(tmp_path: Path
     for data in (made.archive({}), made.archive({"a/": ""}), tar()):
         result = unpack(data, tmp_path)
         assert isinstance(result, Rejected) and result.error_kind in ("empty", "unsupported_type")
+
+
+def test_a_zip_in_a_version_that_there_is_none_of_is_corrupt(tmp_path: Path):
+    data = bytearray(made.archive({"a.txt": TEXT}))
+    data[data.rindex(b"PK\x01\x02") + 6] = 200
+    with pytest.raises(Refused, match="corrupt"):
+        read_zip(bytes(data), ReadOptions(spool=SpoolWriter(tmp_path / "spool")))
 
 
 def test_an_archive_of_archives_stored_as_they_are_is_an_archive(tmp_path: Path):

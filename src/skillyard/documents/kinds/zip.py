@@ -30,7 +30,7 @@ def read_zip(data: bytes, options: ReadOptions) -> Content:
             passwords = [password.encode() for password in options.passwords]
             for info in members:
                 _take_out(archive, info, passwords, spool)
-    except DAMAGE as error:
+    except (NotImplementedError, *DAMAGE) as error:  # a version of the format that there is none of, say
         raise Refused("corrupt", f"a damaged zip archive: {error}") from error
     if not spool.members:
         raise Refused("empty", "an archive without a file")
