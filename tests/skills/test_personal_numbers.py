@@ -133,7 +133,8 @@ def test_other_personal_numbers_stay_personal_after_words_that_name_them(redact:
 
 
 @pytest.mark.parametrize(
-    "piece", ["0171 {:07}, ", "+1 {:07} ", "(0{:04}) 12 34 ", "4111 1111 {:08} ", "call {:04} {:04} ", "+", "(0", "1-", "{:016}\n"]
+    "piece",
+    ["0171 {:07}, ", "+1 {:07} ", "(0{:04}) 12 34 ", "4111 1111 {:08} ", "call {:04} {:04} ", "+", "(0", "+-.{:04}", "1-", "{:016}\n"],
 )
 def test_a_text_full_of_numbers_is_read_in_seconds(redact: Skill, piece: str) -> None:
     text = "".join(piece.format(n, n) for n in range(20_000))[:20_000]

@@ -1,5 +1,6 @@
 """Mask personal data that follows a pattern: presidio's recognisers over an empty pipeline, phones and cards by layout and words."""
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ NUMBERS = Path(__file__).parent / "assets" / "numbers.yaml"
 LANGUAGE = "en"
 PIECE_CHARS = 5_000
 MIN_SCORE = 0.4
+WORD = re.compile(r"(\w+|[^\w\s]+|\s+)( ?)")
 RECOGNISERS = (
     "Crypto", "Iban", "Ip", "UsSsn", "InAadhaar", "InPan", "UkNino", "Nhs",
     "DeTaxId", "DeSocialSecurity", "EsNif", "EsNie", "ItFiscalCode", "PlPesel", "FiPersonalIdentityCode", "SePersonnummer",
@@ -116,12 +118,16 @@ def _small_iban_recogniser() -> Any:
 
 
 def _pipeline() -> Any:
-    """Return an empty spaCy pipeline whose lemmas are the words: presidio looks for context words among the lemmas."""
+    """Return an empty spaCy pipeline whose lemmas are the words: presidio looks for context words among the lemmas.
+
+    Its own way to find words takes seconds for one long row of signs.
+    """
     import spacy
     from presidio_analyzer.nlp_engine import SpacyNlpEngine
     from spacy.tokens import Doc
 
     pipeline = spacy.blank(LANGUAGE)
+    pipeline.tokenizer = lambda text: Doc(pipeline.vocab, *zip(*((word, bool(space)) for word, space in WORD.findall(text)), strict=True))
     pipeline.max_length = 50_000_000
 
     class WordsAsLemmas(SpacyNlpEngine):  # type: ignore[misc]
