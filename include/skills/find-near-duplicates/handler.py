@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from skillyard.documents import Rejected, parse_document
 from skillyard.documents.kinds import ReadOptions
-from skillyard.documents.minhash import WORD
+from skillyard.documents.minhash import N_HASHES, WORD
 from skillyard.documents.visiting import visit_members
 from skillyard.skills import Source
 
@@ -59,23 +59,42 @@ def _read(path: str, data: bytes) -> Text | str:
     return Text(path, len(text), "", np.frombuffer(bytes.fromhex(parsed.minhash), "<u4"))
 
 
-def _similarity(one: Text, other: Text) -> float:
-    """Return the share of phrases in common; of short texts 1 for the same words, else 0."""
-    if one.hashes is None or other.hashes is None:
-        return float(one.hashes is None and other.hashes is None and one.words == other.words)
-    return float((one.hashes == other.hashes).mean())
+class Heads:
+    """The canonical texts so far; all of their MinHashes are compared at once, one by one it would take minutes for thousands."""
+
+    def __init__(self, n_texts: int) -> None:
+        self._hashes = np.zeros((n_texts, N_HASHES), np.uint32)
+        self._hashed: list[str] = []
+        self._short: dict[str, str] = {}
+
+    def add(self, text: Text) -> None:
+        """Take a text as canonical."""
+        if text.hashes is None:
+            self._short[text.words] = text.path
+        else:
+            self._hashes[len(self._hashed)] = text.hashes
+            self._hashed.append(text.path)
+
+    def nearest(self, text: Text) -> tuple[float, str]:
+        """Return the share of phrases in common with the text that has most, and its path; of short texts 1 for the same words, else 0."""
+        if text.hashes is None:
+            return (1.0, self._short[text.words]) if text.words in self._short else (0.0, "")
+        if not self._hashed:
+            return 0.0, ""
+        shares = (self._hashes[: len(self._hashed)] == text.hashes).mean(axis=1)
+        return float(shares.max()), self._hashed[int(shares.argmax())]
 
 
 def _grouped(found: list[Text], threshold: float) -> list[dict[str, Any]]:
     """Return the texts group by group: each goes to the canonical text that it is most like, the longest texts first."""
     groups: dict[str, list[tuple[float, Text]]] = {}
-    heads: list[Text] = []
+    heads = Heads(len(found))
     for text in sorted(found, key=lambda one: (-one.n_chars, one.path)):
-        likeness, head = max(((_similarity(head, text), head) for head in heads), key=lambda pair: pair[0], default=(0.0, text))
+        likeness, head = heads.nearest(text)
         if likeness < threshold:
-            heads.append(text)
-            likeness, head = 1.0, text
-        groups.setdefault(head.path, []).append((likeness, text))
+            heads.add(text)
+            likeness, head = 1.0, text.path
+        groups.setdefault(head, []).append((likeness, text))
     return [
         {
             "path": text.path,
