@@ -19,7 +19,8 @@ def main() -> None:
     FILES.mkdir(parents=True, exist_ok=True)
     for name, make in (("fleet-costs.xlsx", fleet), ("far-apart.xlsx", far_apart), ("blank.xlsx", Workbook)):
         (FILES / name).write_bytes(saved(make()))
-    (FILES / "inventaire-cave.ods").write_bytes(cellar())
+    (FILES / "inventaire-cave.ods").write_bytes(cellar(CONTENT))
+    (FILES / "unclosed.ods").write_bytes(cellar(CONTENT.replace("</table:table>", "</table:tabel>")))
     (FILES / "lagerliste.csv").write_bytes(STOCK.encode("cp1252"))
     (FILES / "no-header.csv").write_text(PLAIN, encoding="utf-8")
     (FILES / "half.xlsx").write_bytes((FILES / "fleet-costs.xlsx").read_bytes()[:2000])
@@ -53,13 +54,13 @@ def far_apart() -> Any:
     return book
 
 
-def cellar() -> bytes:
+def cellar(content: str) -> bytes:
     """Return an ODS sheet, written by hand."""
     rows = [("Vin", "Bouteilles"), ("Clos du Moulin 2019", 12), ("Côte des Saules 2021", 30)]
     cells = "".join(f"<table:table-row>{''.join(map(cell, row))}</table:table-row>" for row in rows)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        for name, text in (("mimetype", ODS), ("META-INF/manifest.xml", MANIFEST), ("content.xml", CONTENT.format(cells))):
+        for name, text in (("mimetype", ODS), ("META-INF/manifest.xml", MANIFEST), ("content.xml", content.format(cells))):
             archive.writestr(zipfile.ZipInfo(name, (2026, 3, 2, 9, 0, 0)), text)
     return out.getvalue()
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO, StringIO
 from typing import Any
+from xml.parsers.expat import ExpatError, ParserCreate
 from zipfile import ZipFile
 
 from skillyard.documents.archive import check_archive
@@ -24,6 +25,7 @@ NEAR_ROWS, NEAR_COLUMNS = 100_000, 1_000
 SHEET = re.compile(r"xl/worksheets/[^/]+\.xml")
 REFERENCE = re.compile(rb'\br="([A-Z]{1,3})([0-9]{1,7})"')
 PIECE_BYTES = 1 << 20
+ODS_CONTENT = "content.xml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ def read_sheets(data: bytes, name: str) -> Iterator[Sheet]:
     plain = decrypt_office(data, ())
     if plain.startswith(ZIP):
         check_archive(plain)
+        _check_content(plain)
         return _by_openpyxl(plain) if _has_far_cells(plain) else _by_calamine(plain)
     if plain.startswith(OLE2):
         return _by_calamine(plain)
@@ -82,6 +85,17 @@ def _by_openpyxl(data: bytes) -> Iterator[Sheet]:
             )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise Refused("corrupt", f"no workbook that can be read: {error}") from error
+
+
+def _check_content(data: bytes) -> None:
+    """Return when the XML of an ODS file, where it is one, is well formed: calamine reads broken XML there without end."""
+    with ZipFile(BytesIO(data)) as archive:
+        if ODS_CONTENT in archive.namelist():
+            try:
+                with archive.open(ODS_CONTENT) as file:
+                    ParserCreate().ParseFile(file)
+            except ExpatError as error:
+                raise Refused("corrupt", f"the workbook's content is broken: {error}") from error
 
 
 def _has_far_cells(data: bytes) -> bool:
