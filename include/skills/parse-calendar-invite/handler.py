@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from skillyard.documents.calendars import read_calendars, time_of
+from skillyard.documents.calendars import part_of, read_calendars, time_of
 from skillyard.documents.decoding import clean
 from skillyard.skills import Source
 
@@ -58,7 +58,7 @@ def _end(event: Any) -> date | None:
     """Return the end as stated or computed; of what lasts all day the last day itself, where iCalendar means the day after."""
     start, end = time_of(event.get("DTSTART")), time_of(event.get("DTEND"))
     duration = event.get("DURATION")
-    if end is None and start is not None and isinstance(length := getattr(duration, "td", None), timedelta):
+    if end is None and start is not None and isinstance(length := part_of(duration, "td"), timedelta):
         try:
             end = start + length if not isinstance(start, datetime) or start.tzinfo is None else _later(start, length)
         except OverflowError:
@@ -90,18 +90,18 @@ def _address(value: Any) -> str:
 
 
 def _parameter(value: Any, name: str) -> str | None:
-    found = getattr(value, "params", {}).get(name)
+    found = (part_of(value, "params") or {}).get(name)
     return clean(str(found)) or None if found is not None else None
 
 
 def _rule(value: Any) -> str | None:
     rules = value if isinstance(value, list) else [] if value is None else [value]
-    return "\n".join(rule.to_ical().decode() for rule in rules if hasattr(rule, "to_ical")) or None
+    return "\n".join(rule.to_ical().decode() for rule in rules if part_of(rule, "to_ical")) or None
 
 
 def _excluded(value: Any) -> list[str]:
     lists = value if isinstance(value, list) else [] if value is None else [value]
-    times = [time_of(each) for part in lists for each in getattr(part, "dts", ())]
+    times = [time_of(each) for part in lists for each in part_of(part, "dts") or ()]
     return [moment.isoformat() for moment in times[:MAX_EXCLUDED] if moment is not None]
 
 

@@ -19,13 +19,18 @@ def read_calendars(data: bytes) -> tuple[list[Any], bool]:
 
 def time_of(value: Any) -> date | None:
     """Return a day or a time; None for what cannot be read."""
+    found = part_of(value[0] if isinstance(value, list) and value else value, "dt")
+    return found if isinstance(found, date) else None
+
+
+def part_of(value: Any, name: str) -> Any:
+    """Return what the library makes of a property; None where it has none, or cannot read it."""
     from icalendar.error import BrokenCalendarProperty
 
     try:
-        found = getattr(value[0] if isinstance(value, list) else value, "dt", None)
+        return getattr(value, name, None)
     except BrokenCalendarProperty:
         return None
-    return found if isinstance(found, date) else None
 
 
 def _whole(data: bytes) -> tuple[str, bool]:
