@@ -117,4 +117,4 @@ def _roots(document: Any, ends: tuple[str, ...]) -> Iterator[Any]:
 
     related = [rel for rel in document.part.rels.values() if not rel.is_external]
     for end in ends:
-        yield from (parse_xml(rel.target_part.blob) for rel in related if rel.reltype.endswith(end))
+        yield from (parse_xml(rel.target_part.blob) for rel in related if str(rel.reltype).endswith(end))

@@ -37,7 +37,9 @@ def handle(source: Source, parameters: Mapping[str, Any]) -> dict[str, Any]:
                 break
             n_chars += size
             slides.append({**found, "table_numbers": list(range(n_tables, len(tables)))})
-    except (KeyError, AttributeError, ValueError, TypeError) as error:  # what the library says of parts that are missing
+    except MemoryError:
+        raise
+    except Exception as error:  # the library raises all sorts for parts that are missing
         raise Refused("corrupt", f"{type(error).__name__}: {error}") from error
     return {"slides": slides, "tables": tables, "n_slides": n_slides, "n_chars": n_chars, "is_cut": is_cut}
 
