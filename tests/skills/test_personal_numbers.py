@@ -95,6 +95,8 @@ def test_dates_amounts_and_codes_stay(redact: Skill, text: str) -> None:
         "Ana, <+44 20\n7946 0958>, Northwind",
         "Ana, <0049 30 901820>, Northwind",
         "Customer: <0161 496 0412>",
+        "Ben Holt, Tel. <0171 2345678> 80331 München",
+        "Ana Rivers <212-736-5000> 10 am to 4 pm",
         "Your order 4711 0815 is ready, call <9472 7916>.",
     ],
 )

@@ -183,7 +183,7 @@ def load_rules(file: Path) -> Rules:
 
 def _layout(said: Mapping[str, Any], one: Mapping[str, Any]) -> Layout:
     """Return a layout with what may follow it, and with its bounds where it has no country code to begin it."""
-    before, after = ("", "") if one["needs"] == "country" else (said["before"], said["after"])
+    before, after = ("", "") if one["needs"] == "country" else (said["before"], one.get("after", said["after"]))
     pattern = re.compile(f"{before}(?P<run>{one['pattern']})(?P<extension>{said['extension']})?{after}")
     return Layout(pattern, one["needs"], tuple(one.get("regions", ())), one["score"])
 
