@@ -20,7 +20,7 @@ from skillyard.documents.sniff import MIME_TYPES, sniff
 from skillyard.skills import Source
 
 IMAGE_TAG = re.compile(rb"<(?:img|svg|canvas|video|object|iframe)\b", re.I)
-HIDDEN_SHEET = re.compile(rb'<(?:\w+:)?sheet\b[^>]*\bstate="(?:hidden|veryHidden)"')
+HIDDEN_SHEET = re.compile(rb'<(?:\w+:)?sheet\b[^<>]{0,500}?\bstate="(?:hidden|veryHidden)"')
 PARTS = (
     (re.compile(r"(?:word|xl|ppt)/media/."), "Images left out: {n}."),
     (re.compile(r"word/comments\.xml|xl/comments|xl/threadedComments/.|ppt/comments/."), "Comments are left out."),
@@ -29,6 +29,7 @@ PARTS = (
     (re.compile(r"(?:word|xl|ppt)/charts/chart\d*\.xml"), "Charts left out: {n}."),
     (re.compile(r"(?:word|xl|ppt)/vbaProject\.bin"), "The file has programs (macros) in it."),
 )
+MERGED = re.compile(rb"<w:(?:vMerge|gridSpan)\b")
 CHANGE = re.compile(rb"<w:(?:ins|del) ")
 NO_HEADER = re.compile(r"^\|(?: {1,3}\|)+\n(\|(?: --- \|)+)\n(\|.*\|)\n", re.M)
 """A table whose header is empty because the file marks none: its first row is taken for it."""
@@ -87,6 +88,8 @@ def _of_parts(data: bytes) -> Iterator[str]:
                 yield sentence.format(n=n)
         if "word/document.xml" in names and CHANGE.search(archive.read("word/document.xml")):
             yield "Tracked changes are not marked as such."
+        if "word/document.xml" in names and MERGED.search(archive.read("word/document.xml")):
+            yield "Tables have merged cells: their rows may be out of line with the header."
         if "xl/workbook.xml" in names and (n := len(HIDDEN_SHEET.findall(archive.read("xl/workbook.xml")))):
             yield f"Hidden sheets in the text: {n}."
 
