@@ -147,7 +147,8 @@ def test_a_providers_report_by_day_leaves_exactly_what_the_unknown_attempts_were
     report = fetch_report("openai", min(days), max(days), max(days) + timedelta(days=1), lambda _: None, env)
     found = post_report(settings, report)
     assert len(lines) == len(settled) + 2 == N + 2 and found.n_unknown == 2 and found.unknown_reserved_usd > lost > 0
-    assert found.missing_usd == lost and found.price_usd == found.unexplained_usd == 0
+    # A bill by call is rounded call by call, a report by day once.
+    assert abs(found.missing_usd - lost) <= Decimal("1E-12") * 2 and found.price_usd == found.unexplained_usd == 0
     assert abs(found.rounding_usd) <= Decimal("1E-12") * len(lines) and found.left_usd == 0
     total = sum((Decimal(line["amount_usd"]) for line in lines), Decimal(0))
     assert abs(pc.sum(read(Lake(settings.lake), "cost_daily").column("cost_usd")).as_py() - total) <= Decimal("1E-12") * len(lines)

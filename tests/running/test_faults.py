@@ -92,7 +92,7 @@ def check(settings: Settings, simulator: Simulator, report: dict[str, Any], faul
     assert simulator.stats()["by_fault"].keys() == {fault}
     attempts = Counter((c["operation_id"], c["tier"], c["lane"]) for c in calls)
     assert all(n <= ATTEMPTS[lane] for (_, _, lane), n in attempts.items())
-    assert max((c["latency_ms"] for c in calls if c["lane"] == "live"), default=0) <= TIMEOUT_S * 2000, (
+    assert max((c["latency_ms"] for c in calls if c["lane"] == "live"), default=0) <= TIMEOUT_S * 4000, (
         "it ends at its timeout, as soon as a busy machine sees to it"
     )
     check_bill(settings, simulator)

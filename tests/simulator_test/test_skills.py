@@ -1,4 +1,7 @@
-"""The simulator's right answers pass the checks of every skill that asks a model, so that a run on it can end well."""
+"""The simulator's right answers pass the checks of the skills that runs are tested with, so that a run on it can end well.
+
+All other skills that ask a model have their answers on record: ``tests/evals/test_recorded.py``.
+"""
 
 import pytest
 
@@ -17,7 +20,18 @@ Advice 3 x 120.50 EUR, 361.50 EUR. Tax 72.30 EUR. Total 433.80 EUR.
 Please pay before 2026-04-14 or write to billing@example.com. We were glad to work with you and hope to do so again."""
 
 
-@pytest.mark.parametrize("name", [name for name in CATALOGUE.names() if CATALOGUE.load(name).kind != "library"])
+TRIED = (
+    "answer-question",
+    "classify-document-type",
+    "classify-sentiment",
+    "classify-urgency",
+    "extract-invoice",
+    "summarise-document",
+    "tag-document",
+)
+
+
+@pytest.mark.parametrize("name", TRIED)
 def test_a_right_answer_counts(name: str) -> None:
     skill = CATALOGUE.load(name)
     schema = provider_schema(skill.output_schema)

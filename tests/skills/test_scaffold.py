@@ -27,7 +27,7 @@ def skills(tmp_path: Path) -> Path:
 
 def settle(folder: Path) -> None:
     """Say something wherever a mark stands, as an author would."""
-    for file in folder.rglob("*.*"):
+    for file in (path for path in folder.rglob("*.*") if path.suffix != ".pyc"):
         file.write_text(file.read_text().replace(MARK, "Here is"))
     if (skill := load_skill(folder)).kind != "library":
         write_prompt(skill)
