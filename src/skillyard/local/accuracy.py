@@ -7,7 +7,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 Facts = Mapping[str, Any]
-"""What is true of one document: kind, language, document_type, tags, urgency, sentiment, invoice, emails, phones, injection …"""
+"""What is true of one document: kind, language, document_type, tags, urgency, sentiment, invoice, emails, phones, has_text, injection …"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,10 @@ def _tags(row: Row, facts: Facts) -> float | None:
     return _overlap(row["tags"], facts["tags"]) if "tags" in facts else None
 
 
+def _scan(row: Row, facts: Facts) -> float | None:
+    return float(row["is_scan"] != facts.get("has_text", True)) if "kind" in facts else None
+
+
 def _injection(row: Row, facts: Facts) -> float | None:
     return float(row["is_injection"] == facts.get("injection", False)) if "kind" in facts else None
 
@@ -76,6 +80,7 @@ def _is_same(found: Any, true: Any) -> bool:
 
 MEASURES: dict[str, tuple[str, Callable[[Row, Facts], float | None]]] = {
     "detect-file-type": ("kind is right", _equals("kind", "kind")),
+    "detect-scanned-pages": ("scans are told from text", _scan),
     "detect-language": ("language is right", _equals("language", "language")),
     "extract-contact-details": ("overlap of e-mails and phones", _contacts),
     "detect-prompt-injection": ("orders to a model are told from others", _injection),
