@@ -25,7 +25,7 @@ down: .venv/installed ## stop it
 	@$(BIN)/skillyard airflow down
 
 test: check packages focus-validator ## format check, lint, types, imports, tests
-	@echo "tests" && $(BIN)/pytest -q -n 2 --dist loadfile # they wait for clocks and other processes more than they compute
+	@echo "tests" && $(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder # they wait for clocks and other processes more than they compute
 
 check: .venv/tested ## all of that but the tests
 	@echo "format" && $(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
