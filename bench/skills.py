@@ -66,7 +66,7 @@ def main() -> int:
         return 0
     docs, is_quick = chosen.data / "docs", chosen.quick
     figures = [*languages(docs, is_quick), *personal_data(docs, is_quick), *tables(docs, is_quick), *pictures(docs, is_quick)]
-    n = 4 if is_quick else 60
+    n = 4 if is_quick else 40
     figures += embedded("classify-intent", "label", labelled(docs / "cls_banking77/test.csv", ","), n)
     figures += embedded("classify-topic", "labels", labelled(docs / "cls_sib200/eng_Latn/test.tsv", "\t"), n)
     return report(figures, f"SIB-200, BANKING77, presidio's sentences, drawn PDFs, pictures; {n} texts a classifier, seed 1", chosen.json)
