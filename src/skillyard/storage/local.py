@@ -38,6 +38,7 @@ class LocalStorage:
             raise ConfigError(f"{root!r} names the host {parts.netloc!r}: a local folder is file:///path, with three slashes.")
         self.root = root.rstrip("/")
         self.folder = Path(url2pathname(parts.path or "/"))
+        self._base = f"{self.folder.as_uri()}/"
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         """Yield the objects whose key begins with ``prefix``, sorted by key."""
@@ -127,7 +128,7 @@ class LocalStorage:
 
     def key(self, uri: str) -> str:
         """Return the key of a full URL."""
-        return unquote(uri.removeprefix(f"{self.folder.as_uri()}/"))
+        return unquote(uri.removeprefix(self._base))
 
     def _path(self, key: str) -> Path:
         return self.folder / check_key(key)
