@@ -15,8 +15,7 @@ from skillyard.running.answer import Asker, make_request
 from skillyard.running.items import Item
 from skillyard.skills import Skill
 from skillyard.skills.agreement import Pair
-from skillyard.skills.prompt import document_mark
-from skillyard.tokens import Message
+from skillyard.skills.prompt import chat, document_mark, marked
 
 INSTRUCTIONS = """Two answers to the same task about the same document are given. Do they say the same?
 
@@ -40,8 +39,8 @@ SENTENCE_VERDICTS = {"yes": True, "no": False}
 
 async def judge_texts(pair: Pair, tier: str, item: Item, skill: Skill, asker: Asker, profile: Profile, gateway: Gateway) -> float | None:
     """Return how far two texts say the same, 0..1; None when the judge gives no verdict. Raises what ``Gateway.complete`` raises."""
-    marked = [_marked("answer", text) for text in sorted(pair)]  # the order of the two says nothing of whose they are
-    verdict = await _ask(_request(INSTRUCTIONS, marked, list(VERDICTS), tier, item, skill, asker, profile), gateway)
+    parts = [_marked("answer", text) for text in sorted(pair)]  # the order of the two says nothing of whose they are
+    verdict = await _ask(_request(INSTRUCTIONS, parts, list(VERDICTS), tier, item, skill, asker, profile), gateway)
     return VERDICTS.get(verdict)
 
 
@@ -51,13 +50,13 @@ async def judge_sentence(
     """Return whether a sentence is true of an answer, as for ``judge_texts``. The item is the source that the answer was made from."""
     said = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)
     inputs = [_marked(name, text) for name, text in item.source.inputs.items()]
-    marked = [_marked("source", item.text), *inputs, _marked("answer", said), _marked("statement", sentence)]
-    verdict = await _ask(_request(SENTENCE_INSTRUCTIONS, marked, list(SENTENCE_VERDICTS), tier, item, skill, asker, profile), gateway)
+    parts = [_marked("source", item.text), *inputs, _marked("answer", said), _marked("statement", sentence)]
+    verdict = await _ask(_request(SENTENCE_INSTRUCTIONS, parts, list(SENTENCE_VERDICTS), tier, item, skill, asker, profile), gateway)
     return SENTENCE_VERDICTS.get(verdict)
 
 
 def _request(
-    instructions: str, marked: Sequence[str], verdicts: Sequence[str], tier: str, item: Item, skill: Skill, asker: Asker, profile: Profile
+    instructions: str, parts: Sequence[str], verdicts: Sequence[str], tier: str, item: Item, skill: Skill, asker: Asker, profile: Profile
 ) -> Request:
     asked = make_request(tier, item, skill, asker, profile, "judge")
     schema = {
@@ -66,16 +65,11 @@ def _request(
         "required": ["verdict"],
         "properties": {"verdict": {"type": "string", "enum": list(verdicts)}},
     }
-    said = "\n\n".join(marked)
-    pictures = [{"type": "image_url", "image_url": {"url": picture}} for picture in item.pictures]
-    user: Message = {"role": "user", "content": [{"type": "text", "text": said}, *pictures] if pictures else said}
-    messages: list[Message] = [{"role": "system", "content": instructions}, user]
-    return replace(asked, messages=messages, schema=schema)
+    return replace(asked, messages=chat(instructions, parts, item.pictures), schema=schema)
 
 
 def _marked(name: str, text: str) -> str:
-    mark = document_mark(text)
-    return f"<{name} {mark}>\n{text}\n</{name} {mark}>"
+    return marked(name, document_mark(text), text)
 
 
 async def _ask(request: Request, gateway: Gateway) -> str:

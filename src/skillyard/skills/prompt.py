@@ -21,20 +21,23 @@ def messages(skill: Skill, source: Source, parameters: Mapping[str, Any]) -> lis
     inputs = {name: source.inputs.get(name, "") for name in skill.takes if name != TEXT}
     parts = [_labels(skill.labels), _parameters(skill, parameters)]
     if skill.max_pictures:
-        said = _joined([*parts, PICTURES_NOTICE])
-        shown = [{"type": "image_url", "image_url": {"url": picture}} for picture in source.pictures]
-        return [{"role": "system", "content": skill.instructions}, {"role": "user", "content": [{"type": "text", "text": said}, *shown]}]
+        return chat(skill.instructions, [*parts, PICTURES_NOTICE], source.pictures)
     mark = document_mark("\n".join([*inputs.values(), source.text]))
     parts += [INPUTS_NOTICE if inputs else DATA_NOTICE]
-    parts += [_marked(name, mark, text) for name, text in (*inputs.items(), ("document", source.text))]
-    return [{"role": "system", "content": skill.instructions}, {"role": "user", "content": _joined(parts)}]
+    parts += [marked(name, mark, text) for name, text in (*inputs.items(), ("document", source.text))]
+    return chat(skill.instructions, parts)
 
 
-def _joined(parts: Sequence[str]) -> str:
-    return "\n\n".join(part for part in parts if part)
+def chat(instructions: str, parts: Sequence[str], pictures: Sequence[str] = ()) -> list[Message]:
+    """Return a request's two messages: the instructions, then the parts that are not empty, pictures last."""
+    said = "\n\n".join(part for part in parts if part)
+    shown = [{"type": "image_url", "image_url": {"url": picture}} for picture in pictures]
+    content = [{"type": "text", "text": said}, *shown] if shown else said
+    return [{"role": "system", "content": instructions}, {"role": "user", "content": content}]
 
 
-def _marked(name: str, mark: str, text: str) -> str:
+def marked(name: str, mark: str, text: str) -> str:
+    """Return a text between two lines with a mark that does not occur in it."""
     return f"<{name} {mark}>\n{text}\n</{name} {mark}>"
 
 
