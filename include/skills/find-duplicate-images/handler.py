@@ -6,7 +6,7 @@ from hashlib import sha256
 from io import BytesIO
 from typing import Any
 
-from skillyard.documents.visiting import visit_members
+from skillyard.documents.visiting import read_members
 from skillyard.skills import Source
 
 MAX_PIXELS = 80_000_000
@@ -26,18 +26,7 @@ class Picture:
 
 def handle(source: Source, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return every image with its group, and the members that are none."""
-    found: list[Picture] = []
-    skipped: list[dict[str, str]] = []
-
-    def look(path: str, data: bytes) -> None:
-        read = _read(path, data)
-        if isinstance(read, Picture):
-            found.append(read)
-        else:
-            skipped.append({"path": path, "reason": read})
-
-    refused = visit_members(source.data, source.name, look)
-    skipped += [{"path": member.path, "reason": "not_taken_out"} for member in refused]
+    found, skipped = read_members(source.data, source.name, _read)
     images = _grouped(found, parameters["max_distance"])
     n_groups = sum(image["is_canonical"] for image in images)
     return {"images": images, "skipped": skipped, "n_images": len(images), "n_groups": n_groups}

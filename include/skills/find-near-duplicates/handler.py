@@ -10,7 +10,7 @@ import numpy.typing as npt
 from skillyard.documents import Rejected, parse_document
 from skillyard.documents.kinds import ReadOptions
 from skillyard.documents.minhash import N_HASHES, WORD
-from skillyard.documents.visiting import visit_members
+from skillyard.documents.visiting import read_members
 from skillyard.skills import Source
 
 OPTIONS = ReadOptions(has_ocr=False)
@@ -29,18 +29,7 @@ class Text:
 
 def handle(source: Source, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return every document with its group, and the members without text."""
-    found: list[Text] = []
-    skipped: list[dict[str, str]] = []
-
-    def look(path: str, data: bytes) -> None:
-        read = _read(path, data)
-        if isinstance(read, Text):
-            found.append(read)
-        else:
-            skipped.append({"path": path, "reason": read})
-
-    refused = visit_members(source.data, source.name, look)
-    skipped += [{"path": member.path, "reason": "not_taken_out"} for member in refused]
+    found, skipped = read_members(source.data, source.name, _read)
     documents = _grouped(found, parameters["threshold"])
     n_groups = sum(document["is_canonical"] for document in documents)
     return {"documents": documents, "skipped": skipped, "n_documents": len(documents), "n_groups": n_groups}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from skillyard.documents.kinds import ReadOptions
 from skillyard.documents.kinds.tar import read_tar
@@ -12,10 +13,29 @@ from skillyard.documents.spool import SpoolWriter
 
 Visit = Callable[[str, bytes], None]
 """Is given a member's path, which is a label, and its bytes."""
+NOT_TAKEN_OUT = "not_taken_out"
+"""The reason of a member that the archive does not give away."""
+T = TypeVar("T")
 
 
-def visit_members(data: bytes, name: str, visit: Visit) -> list[Member]:
-    """Give every member of a ZIP or TAR to ``visit`` and return those that cannot be taken out; ``Refused`` as in ingestion."""
+def read_members(data: bytes, name: str, read: Callable[[str, bytes], T | str]) -> tuple[list[T], list[dict[str, str]]]:
+    """Return what ``read`` makes of a ZIP's or TAR's members, and path and reason of each of which it gives a reason instead."""
+    found: list[T] = []
+    skipped: list[dict[str, str]] = []
+
+    def look(path: str, member: bytes) -> None:
+        made = read(path, member)
+        if isinstance(made, str):
+            skipped.append({"path": path, "reason": made})
+        else:
+            found.append(made)
+
+    refused = _visit_members(data, name, look)
+    return found, skipped + [{"path": member.path, "reason": NOT_TAKEN_OUT} for member in refused]
+
+
+def _visit_members(data: bytes, name: str, visit: Visit) -> list[Member]:
+    """Give every member to ``visit`` and return those that cannot be taken out; ``Refused`` as in ingestion."""
     kind = sniff(data, name).kind
     if kind not in ("zip", "tar"):
         raise Refused("unsupported_type", f"the content is {kind}, no archive")
