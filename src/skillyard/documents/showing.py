@@ -56,13 +56,9 @@ def _decode(message: bytes, _: Callable[[], Spool]) -> Pictures | Rejected:
 
 def _pdf_pages(data: bytes, max_pages: int) -> Iterator[Any]:
     """Yield the first pages, drawn."""
-    import pypdfium2
+    from skillyard.documents.kinds.pdf.drawn import open_pdf
 
-    try:
-        document = pypdfium2.PdfDocument(data)
-    except pypdfium2.PdfiumError as error:
-        is_locked = "password" in str(error).lower()
-        raise Refused("password_required" if is_locked else "corrupt", f"the PDF cannot be drawn: {error}") from None
+    document = open_pdf(data)
     try:
         for number in range(min(len(document), max_pages)):
             page = document[number]
